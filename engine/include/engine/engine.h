@@ -1,0 +1,205 @@
+#pragma once
+// The engine as a front end sees it: verbs on images, networks, volumes and containers. One Engine per process; its methods
+// may be called from several threads at once. Long verbs take a progress callback that may be called from any thread.
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "engine/types.h"
+
+namespace engine {
+
+using base::Result;
+using base::Status;
+
+struct EngineOptions {
+    std::string root;         ///< empty: COMPOSE_ROOT, else /var/lib/compose, or XDG_DATA_HOME/compose without root
+    std::string run_dir;      ///< empty: /run/compose (or XDG_RUNTIME_DIR/compose); another root has a run folder of its own
+    std::string group;        ///< the Compose project: containers created here run under its supervisor
+};
+
+// ---- images -----------------------------------------------------------------------------------------------------------
+
+struct PullProgress {
+    enum class Phase : uint8_t { resolving, waiting, downloading, extracting, exists, done };
+    std::string reference;  ///< as given in the request
+    std::string layer;      ///< first 12 digits; empty: about the whole image
+    Phase phase = Phase::resolving;
+    uint64_t current = 0, total = 0;  ///< bytes
+};
+struct PullRequest {
+    std::string reference;
+    std::string platform;  ///< empty: this machine's
+};
+struct PullOptions {
+    std::function<void(const PullProgress&)> progress;
+    const std::atomic<bool>* cancel = nullptr;
+    bool tls_verify = true;
+};
+struct PushOptions {
+    std::function<void(const PullProgress&)> progress;
+    const std::atomic<bool>* cancel = nullptr;
+    bool tls_verify = true;
+};
+struct RemovedImage {
+    std::vector<std::string> untagged, deleted;
+};
+struct CommitOptions {
+    std::string reference, author, message;
+    std::vector<std::string> changes;  ///< Dockerfile instructions: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR
+    bool pause = true;
+};
+
+// ---- containers -------------------------------------------------------------------------------------------------------
+
+struct ContainerFilter {
+    Labels labels;              ///< all must match; an empty value matches any
+    std::vector<std::string> ids;  ///< full ids; empty: all
+};
+struct LogOptions {
+    bool follow = false, timestamps = false;
+    int64_t tail = -1;  ///< lines from the end; -1: all
+    Time since = 0, until = 0;
+};
+/// One line of a log without its newline, or a part of a longer one.
+struct LogLine {
+    Time time = 0;
+    bool is_stderr = false;
+    bool ends_line = true;
+    std::string_view text;
+};
+struct StreamSet {  ///< fds that a process gets or that an attach copies from and to; -1: none
+    int in = -1, out = -1, err = -1;
+};
+struct ExecOptions {
+    std::vector<std::string> argv, env;
+    std::string user, working_dir;
+    bool tty = false, privileged = false, detach = false, interactive = true;
+    std::string detach_keys;
+    StreamSet streams{0, 1, 2};
+};
+struct AttachOptions {
+    bool tty = false, stdin_open = true, signal_proxy = true, from_start = false;
+    std::string detach_keys;  ///< "ctrl-p,ctrl-q" when empty
+    StreamSet streams{0, 1, 2};
+};
+struct AttachResult {
+    bool detached = false;
+    int exit_code = 0;
+};
+struct ContainerStats {
+    std::string id, name;
+    uint64_t cpu_ns = 0, system_ns = 0, memory = 0, memory_limit = 0, net_in = 0, net_out = 0, block_in = 0, block_out = 0, pids = 0;
+    Time read = 0;
+    int cpus = 1;
+};
+struct ProcessRow {
+    std::string uid, pid, ppid, c, stime, tty, time, command;
+};
+struct StartResult {
+    std::string id;
+    Status status;
+};
+
+class Engine {
+public:
+    /// Opens the state; makes it when absent. Recovers what a killed process left half-made.
+    static Result<std::unique_ptr<Engine>> open(EngineOptions options);
+    virtual ~Engine() = default;
+    virtual const EngineOptions& options() const = 0;
+
+    /// Holds the group's lock: two `up` of one project wait for each other. `waiting` is called when another holds it.
+    virtual Result<base::UniqueFd> lock_group(const std::function<void(const std::string&)>& waiting) = 0;
+
+    // images
+    /// All layers of all images under one bound; one result per request, in order.
+    virtual std::vector<Result<ImageInfo>> pull(const std::vector<PullRequest>& requests, const PullOptions& options) = 0;
+    /// By reference (normalised as Docker does), id or unique id prefix. not_found when absent.
+    virtual Result<ImageInfo> image(const std::string& reference) = 0;
+    virtual Result<std::vector<ImageInfo>> images() = 0;
+    virtual Result<RemovedImage> remove_image(const std::string& reference, bool force) = 0;
+    virtual Status tag_image(const std::string& source, const std::string& target) = 0;
+    virtual Status push(const std::string& reference, const PushOptions& options) = 0;
+    /// The digest a registry gives for a reference ("sha256:…"), without pulling.
+    virtual Result<std::string> resolve_digest(const std::string& reference) = 0;
+    /// Images that nothing uses: without a reference, or all of them. Returns what went and the bytes freed.
+    virtual Result<std::pair<std::vector<std::string>, uint64_t>> prune_images(bool all) = 0;
+    virtual Status save_images(const std::vector<std::string>& references, int fd) = 0;
+    virtual Result<std::vector<std::string>> load_images(int fd) = 0;
+
+    // networks
+    virtual Result<NetworkInfo> create_network(const NetworkSpec& spec) = 0;
+    virtual Result<NetworkInfo> network(const std::string& name) = 0;
+    virtual Result<std::vector<NetworkInfo>> networks(const Labels& labels) = 0;
+    /// conflict while a container uses it.
+    virtual Status remove_network(const std::string& name) = 0;
+
+    // volumes
+    virtual Result<VolumeInfo> create_volume(const VolumeSpec& spec) = 0;
+    virtual Result<VolumeInfo> volume(const std::string& name) = 0;
+    virtual Result<std::vector<VolumeInfo>> volumes(const Labels& labels) = 0;
+    virtual Status remove_volume(const std::string& name) = 0;
+
+    // containers
+    /// Checks the spec against the image and the kernel, and stores it. Returns the id; starts nothing. conflict: name taken.
+    virtual Result<std::string> create(const ContainerSpec& spec) = 0;
+    /// In one transaction; one result per spec, in order.
+    virtual std::vector<Result<std::string>> create_many(const std::vector<ContainerSpec>& specs) = 0;
+    virtual Status start(const std::string& id) = 0;
+    /// Independent containers, started at once by the group's supervisor.
+    virtual std::vector<StartResult> start_many(const std::vector<std::string>& ids) = 0;
+    /// The stop signal, then SIGKILL after `timeout` (nullopt: the container's own, default 10 s). Not running: fine.
+    virtual Status stop(const std::string& id, std::optional<Nanoseconds> timeout) = 0;
+    virtual Status kill(const std::string& id, const std::string& signal) = 0;
+    virtual Status restart(const std::string& id, std::optional<Nanoseconds> timeout) = 0;
+    virtual Status pause(const std::string& id) = 0;
+    virtual Status unpause(const std::string& id) = 0;
+    /// `force` kills a running one; `volumes` removes its anonymous volumes too.
+    virtual Status remove(const std::string& id, bool force, bool volumes) = 0;
+    virtual Status rename(const std::string& id, const std::string& name) = 0;
+    virtual Status update(const std::string& id, const Resources& resources, const std::optional<RestartPolicy>& restart) = 0;
+    /// By id, unique id prefix or name.
+    virtual Result<ContainerInfo> container(const std::string& id) = 0;
+    virtual Result<std::vector<ContainerInfo>> containers(const ContainerFilter& filter) = 0;
+    /// Waits until the state satisfies `done` or `deadline` (steady clock) passes; wakes on change, never polls by sleeping.
+    virtual Result<ContainerInfo> wait_until(const std::string& id, const std::function<bool(const ContainerInfo&)>& done,
+                                             std::optional<std::chrono::steady_clock::time_point> deadline,
+                                             const std::atomic<bool>* cancel = nullptr) = 0;
+    /// The exit code of an exec'ed process (0 when detached). cannot_execute / no_such_command as exit 126 / 127.
+    virtual Result<int> exec(const std::string& id, const ExecOptions& options) = 0;
+    /// Copies streams until the container ends or the detach keys are typed.
+    virtual Result<AttachResult> attach(const std::string& id, const AttachOptions& options) = 0;
+    /// Attach that is in place before the process starts, so that no byte is missed and its stdin is this one; starts it.
+    virtual Result<AttachResult> start_attached(const std::string& id, const AttachOptions& options) = 0;
+    /// Lines of one container in order; returning false from `sink` ends it. With follow: until it ends (over restarts) or cancel.
+    virtual Status logs(const std::string& id, const LogOptions& options, const std::function<bool(const LogLine&)>& sink,
+                        const std::atomic<bool>* cancel) = 0;
+    /// The same log copied as bytes to an fd, stdout and stderr in the order written: as fast as the kernel copies.
+    virtual Status copy_log(const std::string& id, const LogOptions& options, int fd, const std::atomic<bool>* cancel) = 0;
+    virtual Result<std::vector<ProcessRow>> top(const std::string& id) = 0;
+    virtual Result<ContainerStats> stats(const std::string& id) = 0;
+    /// A tar stream of `path` in the container (running or not), as `docker cp`'s; numeric owners.
+    virtual Status copy_from(const std::string& id, const std::string& path, bool follow_link, int tar_fd) = 0;
+    /// Extracts a tar stream below `path`, which must be a folder; owners as in the archive unless `chown_to` is given.
+    virtual Status copy_to(const std::string& id, const std::string& path, int tar_fd) = 0;
+    struct PathStat {
+        std::string name, link_target;
+        uint32_t mode = 0;
+        uint64_t size = 0;
+        Time modified = 0;
+    };
+    virtual Result<PathStat> stat_path(const std::string& id, const std::string& path) = 0;
+    virtual Status export_container(const std::string& id, int tar_fd) = 0;
+    virtual Result<std::string> commit(const std::string& id, const CommitOptions& options) = 0;
+    /// Changes against the image: "A /path", "C /path", "D /path".
+    virtual Result<std::vector<std::string>> diff(const std::string& id) = 0;
+
+    /// Events of the group (or all when it is empty) from `since`; blocks for new ones until `sink` returns false, `until`
+    /// (0: never) has passed or cancel.
+    virtual Status events(Time since, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) = 0;
+};
+
+}  // namespace engine
