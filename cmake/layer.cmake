@@ -1,7 +1,12 @@
-# layer(NAME FOLDER [LINK …]): a static library of every .cpp in FOLDER; what it may include is what it links.
+# layer(NAME FOLDER [LINK …] [FOLDERS …]): a static library of every .cpp in FOLDER and in its sub-folders FOLDERS; what it
+# may include is what it links.
 function(layer name folder)
-    cmake_parse_arguments(arg "" "" "LINK" ${ARGN})
-    file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp")
+    cmake_parse_arguments(arg "" "" "LINK;FOLDERS" ${ARGN})
+    set(patterns "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp")
+    foreach(sub ${arg_FOLDERS})
+        list(APPEND patterns "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/${sub}/*.cpp")
+    endforeach()
+    file(GLOB sources CONFIGURE_DEPENDS ${patterns})
     if(NOT sources)
         file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp" "")
         set(sources "${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp")
