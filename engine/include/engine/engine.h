@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/fd.h"
@@ -104,6 +105,15 @@ struct StartResult {
     Status status;
 };
 
+struct StopRequest {
+    std::string id;
+    std::optional<Nanoseconds> timeout;  ///< nullopt: the container's own
+};
+struct RemoveRequest {
+    std::string id;
+    bool force = false, volumes = false;
+};
+
 class Engine {
 public:
     /// Opens the state; makes it when absent. Recovers what a killed process left half-made.
@@ -153,12 +163,31 @@ public:
     virtual std::vector<StartResult> start_many(const std::vector<std::string>& ids) = 0;
     /// The stop signal, then SIGKILL after `timeout` (nullopt: the container's own, default 10 s). Not running: fine.
     virtual Status stop(const std::string& id, std::optional<Nanoseconds> timeout) = 0;
+    /// All at once, each with its own grace period; `ended` is called as each has ended, from any thread. One result per
+    /// request, in order. (This one: a thread each; an engine with a supervisor does better.)
+    virtual std::vector<Status> stop_many(const std::vector<StopRequest>& requests, const std::function<void(size_t, const Status&)>& ended) {
+        std::vector<Status> results(requests.size());
+        std::vector<std::thread> threads;
+        for (size_t i = 0; i < requests.size(); ++i)
+            threads.emplace_back([&, i] {
+                results[i] = stop(requests[i].id, requests[i].timeout);
+                if (ended) ended(i, results[i]);
+            });
+        for (auto& thread : threads) thread.join();
+        return results;
+    }
     virtual Status kill(const std::string& id, const std::string& signal) = 0;
     virtual Status restart(const std::string& id, std::optional<Nanoseconds> timeout) = 0;
     virtual Status pause(const std::string& id) = 0;
     virtual Status unpause(const std::string& id) = 0;
     /// `force` kills a running one; `volumes` removes its anonymous volumes too.
     virtual Status remove(const std::string& id, bool force, bool volumes) = 0;
+    /// In one transaction; one result per request, in order. (This one: one by one.)
+    virtual std::vector<Status> remove_many(const std::vector<RemoveRequest>& requests) {
+        std::vector<Status> results;
+        for (const auto& request : requests) results.push_back(remove(request.id, request.force, request.volumes));
+        return results;
+    }
     virtual Status rename(const std::string& id, const std::string& name) = 0;
     virtual Status update(const std::string& id, const Resources& resources, const std::optional<RestartPolicy>& restart) = 0;
     /// By id, unique id prefix or name.
