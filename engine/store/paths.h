@@ -16,7 +16,7 @@ struct Paths {
     /// Fills in the defaults: `root` empty: COMPOSE_ROOT, else /var/lib/compose (without root: XDG_DATA_HOME/compose);
     /// `run` empty: a folder of its own for each root below /run/compose (without root: XDG_RUNTIME_DIR/compose).
     static base::Result<Paths> resolve(const std::string& root, const std::string& run);
-    /// Makes both folders, 0711 root folder closed to others below (incidents: containerd 2024-25621).
+    /// Makes both folders, closed to other users (incident containerd CVE-2024-25621).
     base::Status make() const;
 
     std::string state_db() const { return root + "/state.db"; }
