@@ -100,6 +100,8 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+/// An event of a container as Docker's: its labels, name and image as attributes, and `more` (signal, exitCode …).
+Event container_event(const ContainerInfo& container, std::string action, Labels more = {});
 /// Whether `labels` has all of `wanted`; an empty wanted value matches any.
 bool matches(const Labels& labels, const Labels& wanted);
 
