@@ -37,6 +37,9 @@ struct Paths {
     std::string containers_run() const { return run + "/containers"; }
     /// hosts, hostname, resolv.conf, secrets of a container while it runs.
     std::string container_run(const std::string& id) const { return run + "/containers/" + id; }
+    /// Contents of configs and secrets: in memory (the run folder), from create until the container is removed.
+    std::string container_files(const std::string& id) const { return run + "/files/" + id; }
+    std::string seccomp_cache() const { return root + "/cache/seccomp"; }
     std::string netns_dir() const { return run + "/netns"; }
     std::string netns(const std::string& id) const { return run + "/netns/" + id; }
     std::string groups() const { return run + "/groups"; }
