@@ -21,6 +21,8 @@ public:
     base::Result<std::vector<VolumeInfo>> list(const Labels& labels);
     /// conflict while a container uses it: `remove x: volume is in use - [names]`. Its folder goes too.
     base::Status remove(const std::string& name);
+    /// Unmounts what a volume's driver options mounted (memory) when no container names the volume any more.
+    base::Status release_unused(const std::string& name);
     /// Removes the folders of volumes that are not in the store (a removal that was cut).
     base::Status recover();
 
