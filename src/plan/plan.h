@@ -58,10 +58,14 @@ struct Step {
     bool force = false;         ///< remove: kill it first
     bool renew_volumes = false; ///< recreate: new anonymous volumes instead of the old container's
     bool orphan = false;        ///< about a container that the file does not declare
-    bool key = false;           ///< networks and volumes: `object` is the key of the file
+    std::string key;            ///< networks and volumes: the key of the file, empty when it is not in the file
+    std::string platform;       ///< pull
     Condition condition = Condition::started;  ///< wait
     std::vector<std::string> containers;       ///< wait: names of the containers
     size_t hook = 0;                           ///< post_start, pre_stop: index in the service's list
+    bool only_if_missing = false;              ///< build: not when an earlier pull has brought the image
+    bool optional = false;                     ///< wait, pull: a failure is a warning only
+    bool in_use = false;                       ///< remove network or volume: others use it, so it stays
 };
 
 /// `to` starts after `from` has ended well; when not required, also after it has failed (with a warning).
@@ -83,6 +87,9 @@ public:
     std::vector<Edge> edges;
     std::vector<std::string> warnings;  ///< for the user, before anything is done (orphans, volumes of others …)
     std::vector<Question> questions;
+    /// Images of existing containers may change by a pull or build in here: what becomes of the containers is known only
+    /// after these steps (run::apply carries them out first and plans again with Options::images_ready).
+    bool images_first = false;
     std::vector<std::string> orphans;   ///< names of containers that the file does not declare
 
     const Step& step(StepId id) const { return steps[static_cast<size_t>(id) - 1]; }
