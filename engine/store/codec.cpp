@@ -95,7 +95,7 @@ template <class A, class V> void fields(A& archive, V& v, const ContainerSpec& d
         F(group_add), F(stop_grace), F(labels), F(annotations), F(tty), F(stdin_open), F(stdin_once), F(init), F(read_only), F(privileged),
         F(cap_add), F(cap_drop), F(security_opt), F(devices), F(device_requests), F(device_cgroup_rules), F(ulimits), F(sysctls),
         F(shm_size), F(tmpfs), F(mounts), F(files), F(extra_hosts), F(dns), F(dns_search), F(dns_options), F(network_mode), F(endpoints),
-        F(ports), F(expose), F(publish_all), F(pid_mode), F(ipc_mode), F(uts_mode), F(userns_mode), F(cgroup_mode), F(cgroup_parent),
+        F(links), F(ports), F(expose), F(publish_all), F(pid_mode), F(ipc_mode), F(uts_mode), F(userns_mode), F(cgroup_mode), F(cgroup_parent),
         F(runtime), F(isolation), F(resources), F(oom_score_adj), F(restart), F(health_check), F(log), F(storage_options), F(platform),
         F(auto_remove);
 }

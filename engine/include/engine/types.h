@@ -191,6 +191,7 @@ struct ContainerSpec {
     std::vector<std::string> dns, dns_search, dns_options;
     std::string network_mode;           ///< "" (endpoints), "none", "host", "bridge", "container:ID"
     std::vector<Endpoint> endpoints;
+    std::vector<std::string> links;     ///< "alias=name": a DNS name for this container only, and what it stands for
     std::vector<PortMapping> ports;
     std::vector<std::string> expose;    ///< "80/tcp"
     bool publish_all = false;
