@@ -30,7 +30,7 @@ struct StopOutcome {
 class SupervisorClient {
 public:
     /// The running supervisor of the group, else a fresh one; of several commands at once, one starts it. `options.root` and
-    /// `options.run_dir` must be filled in. An empty group is "default".
+    /// `options.run_dir` must be filled in. The group may be empty (containers of no project).
     static Result<std::unique_ptr<SupervisorClient>> connect_or_start(const EngineOptions& options, const std::string& group);
     /// nullptr when none runs (then nothing of the group runs).
     static Result<std::unique_ptr<SupervisorClient>> connect(const EngineOptions& options, const std::string& group);
@@ -45,7 +45,9 @@ public:
                                                 const std::function<void(const StartResult&)>& report) = 0;
     /// Returns when it has ended (state stored). Not running: fine, and a waiting restart is given up.
     virtual Result<StopOutcome> stop(const std::string& id, std::optional<Nanoseconds> timeout) = 0;
-    virtual std::vector<Result<StopOutcome>> stop_many(const std::vector<std::string>& ids, std::optional<Nanoseconds> timeout) = 0;
+    /// All at once; `report` (may be empty) is called with the index of each as it has ended, from this thread.
+    virtual std::vector<Result<StopOutcome>> stop_many(const std::vector<StopRequest>& requests,
+                                                       const std::function<void(size_t, const Result<StopOutcome>&)>& report = {}) = 0;
     /// "KILL", "SIGKILL", "9". SIGKILL returns when it has ended; another signal at once. not_running when it is not running.
     virtual Status kill(const std::string& id, const std::string& signal) = 0;
     virtual Result<StopOutcome> restart(const std::string& id, std::optional<Nanoseconds> timeout) = 0;

@@ -1,0 +1,101 @@
+#pragma once
+// The guardian: the small parent of a group's supervisor and of every container. It forks the supervisor, keeps what must
+// outlive it, reaps the containers and writes down how they ended. The supervisor is its fork, so the table below and all
+// its fds are simply there in a new one: nothing is handed over, nothing can be lost on the way.
+//
+//     supervisor ── Keep(id, pid, fds) ──▶ guardian        before the container's program runs
+//     supervisor ── DropStdin(id) ───────▶                 its end of a stdin that belongs to an attached client now
+//     supervisor ── Forget(id, pid) ─────▶                 the exit is in the store
+//     supervisor ── Finish ──────────────▶                 nothing runs any more: both end
+//     supervisor ◀── Exited(id, pid, status, time) ──
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "engine/types.h"
+#include "store/paths.h"
+
+namespace engine::supervisor {
+
+/// The fds of a container that are kept, by place.
+enum KeptFd : uint32_t {
+    kPidFd,
+    kStdin,      ///< write end
+    kStdout,     ///< read end; with a terminal the read end of the pipe between terminal and log
+    kStderr,     ///< read end
+    kTerminal,   ///< pty master
+    kTerminalPipe,  ///< write end of the pipe between terminal and log
+    kKeptFds,
+};
+
+constexpr size_t kIdLength = 64;
+
+struct GuardMessage {
+    enum Type : uint32_t { keep = 1, drop_stdin, forget, finish, exited };
+    uint32_t type = 0;
+    uint32_t fd_mask = 0;  ///< bit KeptFd: an fd follows, in this order
+    int32_t pid = 0;
+    int32_t status = 0;    ///< wait status; kStatusUnknown
+    int64_t time = 0;
+    std::array<char, kIdLength> id{};
+    std::string id_text() const { return {id.data(), strnlen(id.data(), id.size())}; }
+    void set_id(const std::string& text) {
+        id = {};
+        text.copy(id.data(), id.size());
+    }
+    static size_t strnlen(const char* text, size_t most) {
+        size_t n = 0;
+        while (n < most && text[n] != 0) n++;
+        return n;
+    }
+};
+/// The process ended while nobody who may ask was its parent, and the kernel is too old to tell (PIDFD_GET_INFO, 6.15).
+constexpr int32_t kStatusUnknown = -1;
+
+struct Kept {
+    bool used = false, exited = false;
+    bool foreign = false;  ///< not our child any more: its first guardian was killed
+    int32_t pid = 0, status = 0;
+    int64_t time = 0;
+    std::array<char, kIdLength> id{};
+    std::array<int, kKeptFds> fds{-1, -1, -1, -1, -1, -1};
+};
+
+/// What both processes see at the fork.
+struct GuardTable {
+    Kept* entries = nullptr;
+    size_t capacity = 0;
+};
+
+struct GuardianArguments {
+    store::Paths paths;
+    std::string group;
+    int ready_fd = -1;      ///< closed when the socket listens
+    int listen_fd = -1;     ///< taken over; -1: makes its own
+    int table_fd = -1;      ///< taken over: Kept entries with fds of this process
+};
+
+/// Runs until Finish. Never returns to the caller's code; becomes the supervisor in a child.
+[[noreturn]] void guardian_main(GuardianArguments arguments);
+
+/// RUN/<group>/exits: a record an exit until the supervisor has stored it. Read by a supervisor whose guardian is another.
+struct ExitRecord {
+    std::array<char, kIdLength> id{};
+    int64_t time = 0;
+    int32_t pid = 0, status = 0;
+};
+std::string exits_file(const store::Paths& paths, const std::string& group);
+
+/// Exit status of a process that is not our child, by PIDFD_GET_INFO; kStatusUnknown when the kernel does not tell.
+int32_t foreign_exit_status(int pidfd);
+
+/// Ours → argv of the program executed anew, and back.
+std::vector<std::string> guardian_argv(const GuardianArguments& arguments);
+/// nullopt: this process was started for something else.
+std::optional<GuardianArguments> parse_guardian_argv(int argc, char** argv);
+
+}  // namespace engine::supervisor
