@@ -18,6 +18,8 @@ namespace engine::network {
 struct DnsSockets {
     base::UniqueFd udp, tcp;
 };
+/// Opens them in the calling thread's namespace.
+base::Result<DnsSockets> open_dns_sockets_here();
 /// Opens them (lo must be up); again after a restart of the supervisor: the rules are replaced.
 base::Result<DnsSockets> open_dns_sockets(int netns);
 

@@ -1,0 +1,255 @@
+#include "network/firewall.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace engine::network {
+
+using base::Result;
+using base::Status;
+
+namespace {
+
+// nft's numbers of data types (datatype.h), so that `nft list` shows elements as people write them.
+constexpr uint32_t kIpv4 = 7, kIpv6 = 8, kProto = 12, kService = 13, kName = 41;
+constexpr uint32_t concat(uint32_t a, uint32_t b) { return a << 6 | b; }
+constexpr uint32_t concat(uint32_t a, uint32_t b, uint32_t c) { return concat(concat(a, b), c); }
+
+const NftSet kBridges{"bridges", kName, 16, 0, 0};
+const NftSet kInternal{"internal", kName, 16, 0, 0};
+const NftSet kMasquerade{"masquerade", kName, 16, 0, 0};
+const NftSet kSame{"same", concat(kName, kName), 32, 0, 0};
+
+constexpr const char* kChains[] = {"raw_prerouting", "prerouting", "output", "postrouting", "forward"};
+
+// Byte offsets in the IPv4, IPv6 and TCP/UDP headers.
+constexpr uint32_t kSource4 = 12, kDestination4 = 16, kDestination6 = 24, kDestinationPort = 2;
+
+template <class T>
+std::string host_order(T value) {
+    return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+NftRule family(uint8_t number) {
+    NftRule rule;
+    rule.meta(NFT_META_NFPROTO, 0).compare_u8(0, number);
+    return rule;
+}
+
+std::vector<NftRule> publish_rules() {
+    std::vector<NftRule> rules;
+    for (bool v6 : {false, true}) {
+        uint8_t number = v6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
+        unsigned words = v6 ? 4 : 1;
+        NftRule exact = family(number);
+        exact.payload(NFT_PAYLOAD_NETWORK_HEADER, v6 ? kDestination6 : kDestination4, v6 ? 16 : 4, 0);
+        exact.meta(NFT_META_L4PROTO, words).payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, words + 1);
+        exact.lookup_map(v6 ? "publish6" : "publish4", 0, 8).dnat(number, 8, 8 + words);
+        rules.push_back(std::move(exact));
+        NftRule any = family(number);
+        any.fib_destination_type(0).compare(0, host_order<uint32_t>(RTN_LOCAL));
+        any.meta(NFT_META_L4PROTO, 0).payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, 1);
+        any.lookup_map(v6 ? "publish_any6" : "publish_any4", 0, 8).dnat(number, 8, 8 + words);
+        rules.push_back(std::move(any));
+    }
+    return rules;
+}
+
+std::vector<NftRule> postrouting_rules() {
+    std::vector<NftRule> rules(3);
+    // To a published port by way of the host, from a container: the answer must come back through the host.
+    rules[0].ct(NFT_CT_STATUS, 0).mask(0, host_order<uint32_t>(IPS_DST_NAT)).compare(0, host_order<uint32_t>(0), false);
+    rules[0].meta(NFT_META_IIFNAME, 0).lookup("bridges", 0).meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).masquerade();
+    // The host's loopback clients of a published port.
+    rules[1] = family(NFPROTO_IPV4);
+    rules[1].payload(NFT_PAYLOAD_NETWORK_HEADER, kSource4, 1, 0).compare_u8(0, 127);
+    rules[1].meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).masquerade();
+    rules[2].meta(NFT_META_IIFNAME, 0).lookup("masquerade", 0).meta(NFT_META_OIFNAME, 0).lookup("bridges", 0, false).masquerade();
+    return rules;
+}
+
+std::vector<NftRule> forward_rules() {
+    constexpr uint32_t kEstablished = 2, kRelated = 4;  // NF_CT_STATE_BIT
+    std::vector<NftRule> rules(8);
+    rules[0].ct(NFT_CT_STATE, 0).mask(0, host_order(kEstablished | kRelated)).compare(0, host_order<uint32_t>(0), false).verdict(NF_ACCEPT);
+    rules[1].meta(NFT_META_IIFNAME, 0).meta(NFT_META_OIFNAME, 4).lookup("same", 0).verdict(NF_ACCEPT);
+    rules[2].meta(NFT_META_IIFNAME, 0).lookup("internal", 0).verdict(NF_DROP);
+    rules[3].meta(NFT_META_OIFNAME, 0).lookup("internal", 0).verdict(NF_DROP);
+    rules[4].ct(NFT_CT_STATUS, 0).mask(0, host_order<uint32_t>(IPS_DST_NAT)).compare(0, host_order<uint32_t>(0), false).verdict(NF_ACCEPT);
+    rules[5].meta(NFT_META_IIFNAME, 0).lookup("bridges", 0).meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).verdict(NF_DROP);
+    rules[6].meta(NFT_META_IIFNAME, 0).lookup("bridges", 0).verdict(NF_ACCEPT);
+    rules[7].meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).verdict(NF_DROP);
+    return rules;
+}
+
+std::vector<NftRule> raw_rules() {
+    std::vector<NftRule> rules;
+    rules.push_back(family(NFPROTO_IPV4));
+    rules[0].meta(NFT_META_IIFNAME, 0).compare(0, nft_name("lo"), false);
+    rules[0].payload(NFT_PAYLOAD_NETWORK_HEADER, kDestination4, 1, 0).compare_u8(0, 127).verdict(NF_DROP);
+    return rules;
+}
+
+std::vector<NftRule> rules_of(std::string_view chain) {
+    if (chain == "raw_prerouting") return raw_rules();
+    if (chain == "postrouting") return postrouting_rules();
+    if (chain == "forward") return forward_rules();
+    return publish_rules();
+}
+
+size_t rule_count(std::string_view chain) {
+    return chain == "raw_prerouting" ? 1 : chain == "postrouting" ? 3 : chain == "forward" ? 8 : 4;
+}
+
+/// Elements of one network.
+std::vector<std::pair<const NftSet*, NftElement>> elements_of(const NetworkInfo& network) {
+    std::string name = nft_name(network.bridge);
+    std::vector<std::pair<const NftSet*, NftElement>> elements{{&kBridges, {name, {}}}, {&kSame, {name + name, {}}}};
+    if (network.spec.internal)
+        elements.push_back({&kInternal, {name, {}}});
+    else if (option_on(network, "com.docker.network.bridge.enable_ip_masquerade", true))
+        elements.push_back({&kMasquerade, {name, {}}});
+    return elements;
+}
+
+std::string foreign_comment(const NetworkInfo& network) { return "compose " + network.bridge; }
+
+/// Docker and ufw drop forwarded packets in chains of their own, where an accept of ours does not count: the accept goes there.
+/// nullopt: nothing in the way. Native rules in the tables of iptables-nft; iptables-legacy is out of reach.
+Result<std::optional<std::string>> foreign_chain(Nft& nft, const NftTable& table) {
+    auto chains = TRY(nft.chains(table, {"DOCKER-USER", "FORWARD"}));
+    if (chains[0]) return std::optional<std::string>("DOCKER-USER");
+    if (chains[1] && chains[1]->base && chains[1]->drops) return std::optional<std::string>("FORWARD");
+    return std::optional<std::string>();
+}
+
+constexpr uint8_t kForeignFamilies[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+
+Status open_foreign(Nft& nft, NftBatch& batch, std::span<const NetworkInfo* const> networks) {
+    for (uint8_t number : kForeignFamilies) {
+        NftTable filter{number, "filter"};
+        auto chain = TRY(foreign_chain(nft, filter));
+        if (!chain) continue;
+        auto rules = TRY(nft.rules(filter, *chain));
+        for (const NetworkInfo* network : networks) {
+            std::string comment = foreign_comment(*network);
+            if (network->spec.internal || std::any_of(rules.begin(), rules.end(), [&](const NftRuleInfo& rule) { return rule.comment == comment; }))
+                continue;
+            for (uint32_t key : {NFT_META_IIFNAME, NFT_META_OIFNAME}) {
+                NftRule rule;
+                rule.meta(key, 0).compare(0, nft_name(network->bridge)).verdict(NF_ACCEPT).comment(comment);
+                batch.add_rule(filter, *chain, rule, true);
+            }
+        }
+    }
+    return {};
+}
+
+void close_foreign(Nft& nft, const NetworkInfo& network) {
+    for (uint8_t number : kForeignFamilies) {
+        NftTable filter{number, "filter"};
+        for (const char* chain : {"DOCKER-USER", "FORWARD"}) {
+            auto rules = nft.rules(filter, chain);
+            if (!rules) continue;
+            NftBatch batch;
+            for (const NftRuleInfo& rule : *rules)
+                if (rule.comment == foreign_comment(network)) batch.delete_rule(filter, chain, rule.handle);
+            if (auto done = nft.commit(batch, "remove the accept of " + network.bridge); !done)
+                base::log::debug("ignored: " + done.error().message());
+        }
+    }
+}
+
+}  // namespace
+
+const NftSet kPublish4{"publish4", concat(kIpv4, kProto, kService), 12, concat(kIpv4, kService), 8};
+const NftSet kPublish6{"publish6", concat(kIpv6, kProto, kService), 24, concat(kIpv6, kService), 20};
+const NftSet kPublishAny4{"publish_any4", concat(kProto, kService), 8, concat(kIpv4, kService), 8};
+const NftSet kPublishAny6{"publish_any6", concat(kProto, kService), 8, concat(kIpv6, kService), 20};
+
+NftTable engine_table(const std::string& table) { return {NFPROTO_INET, table}; }
+
+bool option_on(const NetworkInfo& network, const std::string& name, bool otherwise) {
+    auto found = network.spec.driver_options.find(name);
+    if (found == network.spec.driver_options.end() || found->second.empty()) return otherwise;
+    std::string value = base::to_lower(found->second);
+    return value != "false" && value != "0" && value != "f";
+}
+
+Result<NftBatch> base_if_missing(Nft& nft, const NftTable& table) {
+    NftBatch batch;
+    auto found = TRY(nft.chains(table, {std::begin(kChains), std::end(kChains)}));
+    bool whole = true;
+    for (size_t i = 0; i < found.size(); i++) whole = whole && found[i] && found[i]->rules == rule_count(kChains[i]);
+    if (whole) return batch;
+    // Two processes can do this at once: flushing and filling in one batch gives the same rules whoever comes last.
+    batch.add_table(table);
+    for (const NftSet* set : {&kBridges, &kInternal, &kMasquerade, &kSame, &kPublish4, &kPublish6, &kPublishAny4, &kPublishAny6})
+        batch.add_set(table, *set);
+    constexpr int kRaw = -300, kDstNat = -100, kFilter = 0, kSrcNat = 100;
+    batch.add_chain(table, "raw_prerouting", "filter", NF_INET_PRE_ROUTING, kRaw);
+    batch.add_chain(table, "prerouting", "nat", NF_INET_PRE_ROUTING, kDstNat);
+    batch.add_chain(table, "output", "nat", NF_INET_LOCAL_OUT, kDstNat);
+    batch.add_chain(table, "postrouting", "nat", NF_INET_POST_ROUTING, kSrcNat);
+    batch.add_chain(table, "forward", "filter", NF_INET_FORWARD, kFilter);
+    for (const char* chain : kChains) {
+        batch.flush_chain(table, chain);
+        for (const NftRule& rule : rules_of(chain)) batch.add_rule(table, chain, rule);
+    }
+    return batch;
+}
+
+Status open_networks(const std::string& table_name, std::span<const NetworkInfo* const> networks) {
+    if (networks.empty()) return {};
+    Nft nft = TRY(Nft::open());
+    NftTable table = engine_table(table_name);
+    std::vector<std::pair<std::string, std::string>> keys;
+    for (const NetworkInfo* network : networks)
+        for (const auto& [set, element] : elements_of(*network)) keys.emplace_back(set->name, element.key);
+    // Another process can take the table along with the last of its networks between the look and the change: again, then.
+    for (int attempt = 0;; attempt++) {
+        NftBatch batch = TRY(base_if_missing(nft, table));
+        if (!batch.empty() || !TRY(nft.has_elements(table, keys)))
+            for (const NetworkInfo* network : networks)
+                for (const auto& [set, element] : elements_of(*network)) batch.add_element(table, *set, element);
+        TRY_VOID(open_foreign(nft, batch, networks));
+        auto done = nft.commit(batch, "open the firewall for network " + base::quote(networks.front()->spec.name));
+        if (done || done.error().sys_errno != ENOENT || attempt == 4) return done;
+    }
+}
+
+Status close_network(const std::string& table_name, const NetworkInfo& network) {
+    if (network.bridge.empty()) return {};
+    Nft nft = TRY(Nft::open());
+    close_foreign(nft, network);
+    NftTable table = engine_table(table_name);
+    auto chains = TRY(nft.chains(table, {"forward"}));
+    if (!chains[0]) return {};
+    NftBatch batch;
+    std::string name = nft_name(network.bridge);
+    for (const NftSet* set : {&kBridges, &kInternal, &kMasquerade}) batch.delete_element(table, *set, {name, {}});
+    batch.delete_element(table, kSame, {name + name, {}});
+    TRY_VOID(nft.commit(batch, "close the firewall of network " + base::quote(network.spec.name)));
+    // The last one takes the table along, unless anything changed since the look.
+    for (int attempt = 0; attempt < 8; attempt++) {
+        uint32_t generation = TRY(nft.generation());
+        auto left = nft.elements(table, kBridges.name);
+        if (!left || !left->empty()) return {};
+        NftBatch whole;
+        whole.delete_table(table);
+        auto done = nft.commit(whole, "remove the table", generation);
+        if (done || done.error().sys_errno == ENOENT) return {};
+        if (done.error().sys_errno != ERESTART) return done;
+    }
+    return {};
+}
+
+}  // namespace engine::network
