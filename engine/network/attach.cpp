@@ -98,7 +98,7 @@ void put_kind(NetlinkBatch& batch, const char* kind, size_t& info, size_t& data)
     data = batch.open(IFLA_INFO_DATA);
 }
 
-/// A veth pair whose other end is born in the namespace, named, addressed and up.
+/// A veth pair whose other end is born in the namespace with its name and address (but down: it has no partner yet then).
 void put_veth(NetlinkBatch& batch, const Plug& plug, int netns, int bridge) {
     ifinfomsg header{};
     header.ifi_flags = header.ifi_change = IFF_UP;
@@ -106,14 +106,11 @@ void put_veth(NetlinkBatch& batch, const Plug& plug, int netns, int bridge) {
     batch.put_text(IFLA_IFNAME, plug.host_name);
     batch.put_u32(IFLA_MASTER, static_cast<uint32_t>(bridge));
     if (plug.mtu) batch.put_u32(IFLA_MTU, plug.mtu);
-    size_t spec = batch.open(IFLA_AF_SPEC), six = batch.open(AF_INET6);
-    batch.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    batch.close(six);
-    batch.close(spec);
     size_t info, data;
     put_kind(batch, "veth", info, data);
     size_t peer = batch.open(VETH_INFO_PEER);
-    batch.raw(&header, sizeof header);
+    ifinfomsg inside{};
+    batch.raw(&inside, sizeof inside);
     batch.put_text(IFLA_IFNAME, plug.state.interface_name);
     batch.put(IFLA_ADDRESS, plug.mac.data(), plug.mac.size());
     if (plug.mtu) batch.put_u32(IFLA_MTU, plug.mtu);
@@ -205,6 +202,13 @@ Status make_links(Netlink& host, std::vector<Wave>& waves) {
     return {};
 }
 
+void put_up(NetlinkBatch& batch, int index) {
+    ifinfomsg header{};
+    header.ifi_index = index;
+    header.ifi_flags = header.ifi_change = IFF_UP;
+    batch.begin(RTM_NEWLINK, 0, &header, sizeof header);
+}
+
 void put_inside_address(NetlinkBatch& batch, int index, const Address& address, int length, uint8_t scope = RT_SCOPE_UNIVERSE) {
     ifaddrmsg header{};
     header.ifa_family = address.v6 ? AF_INET6 : AF_INET;
@@ -248,11 +252,13 @@ Status finish_inside(Wave& wave) {
         const EndpointState& state = plug.state;
         auto index = wave.inside->index(state.interface_name);
         if (!index) return base::fail(Code::unavailable, "interface " + base::quote(state.interface_name) + " went away");
+        if (!state.ipv6.empty())
+            TRY_VOID(base::write_file("/proc/sys/net/ipv6/conf/" + state.interface_name + "/disable_ipv6", "0").context("turn IPv6 on for " + state.interface_name));
+        put_up(batch, *index);
+        about.push_back(state.interface_name + " up");
         for (const std::string& text : {state.ipv4, state.ipv6}) {
             if (text.empty()) continue;
             Address address = TRY(Address::parse(text));
-            if (address.v6)
-                TRY_VOID(base::write_file("/proc/sys/net/ipv6/conf/" + state.interface_name + "/disable_ipv6", "0").context("turn IPv6 on for " + state.interface_name));
             put_inside_address(batch, *index, address, address.v6 ? state.prefix6 : state.prefix4);
             about.push_back("address " + text);
         }

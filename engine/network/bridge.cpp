@@ -84,15 +84,6 @@ void put_bridge_kind(NetlinkBatch& batch) {
     batch.close(info);
 }
 
-// No link-local address: on networks without IPv6, the host's end has no business there.
-void put_no_ipv6(NetlinkBatch& batch) {
-    size_t spec = batch.open(IFLA_AF_SPEC);
-    size_t six = batch.open(AF_INET6);
-    batch.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
-    batch.close(six);
-    batch.close(spec);
-}
-
 void put_address(NetlinkBatch& batch, int index, const Address& address, const Prefix& subnet) {
     ifaddrmsg header{};
     header.ifa_family = address.v6 ? AF_INET6 : AF_INET;
@@ -172,8 +163,7 @@ Status create_bridge(const NetworkInfo& network, const std::string& table) {
     TRY_VOID(enable_forwarding(!network.subnet6.empty()).context(doing));
 
     NetlinkBatch link;
-    ifinfomsg header{};
-    header.ifi_flags = header.ifi_change = IFF_UP;
+    ifinfomsg header{};  // not yet up: IPv6 is settled first
     link.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof header);
     link.put_text(IFLA_IFNAME, network.bridge);
     // A fixed address: else the bridge takes the lowest of its ports and changes it as they come and go.
@@ -185,7 +175,6 @@ Status create_bridge(const NetworkInfo& network, const std::string& table) {
     if (mtu.empty()) mtu = option(network.spec, "com.docker.network.mtu");
     if (auto value = base::parse_int(mtu)) link.put_u32(IFLA_MTU, static_cast<uint32_t>(*value));
     put_bridge_kind(link);
-    if (network.subnet6.empty()) put_no_ipv6(link);
     int error = TRY(netlink.run(link))[0];
     if (error != 0 && error != EEXIST) return base::fail_errno(doing + ": create bridge " + base::quote(network.bridge), error);
     auto index = netlink.index(network.bridge);
@@ -196,8 +185,8 @@ Status create_bridge(const NetworkInfo& network, const std::string& table) {
             return base::fail(Code::conflict, doing + ": link " + base::quote(network.bridge) + " exists and is no bridge");
     }
     const std::string conf = "/conf/" + network.bridge + "/";
+    TRY_VOID(set_value("/proc/sys/net/ipv6" + conf + "disable_ipv6", network.subnet6.empty() ? "1" : "0").context(doing));
     if (!network.subnet6.empty()) {
-        TRY_VOID(set_value("/proc/sys/net/ipv6" + conf + "disable_ipv6", "0").context(doing));
         // CVE-2020-13401: no container tells the host where its routes go.
         TRY_VOID(set_value("/proc/sys/net/ipv6" + conf + "accept_ra", "0").context(doing));
     }
