@@ -83,14 +83,14 @@ StepId Draft::stop(const engine::ContainerInfo& container, std::string reason, b
         hook.hook = i;
         StepId id = add(std::move(hook));
         edges(before, id);
-        edge(previous, id);
+        edge(previous, id, false);
         previous = id;
     }
     Step step = about(Kind::stop, container, std::move(reason));
     step.timeout = grace();
     StepId id = add(std::move(step));
     edges(before, id);
-    edge(previous, id);
+    edge(previous, id, false);  // a hook that fails is an error, and no reason to leave the container running
     return id;
 }
 

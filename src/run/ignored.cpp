@@ -1,0 +1,91 @@
+// Attributes that have no effect here, each with the reason. A table, so that the list can be read against the specification.
+#include <algorithm>
+
+#include "run/convert.h"
+
+namespace compose::run {
+namespace {
+
+using model::Service;
+
+constexpr const char* kWindows = "is for Windows containers only";
+constexpr const char* kSwarm = "is for Swarm only";
+
+struct Rule {
+    const char* attribute;
+    const char* why;
+    bool (*given)(const Service&);
+};
+
+bool deployed(const Service& service, bool (*given)(const model::Deploy&)) { return service.deploy && given(*service.deploy); }
+
+constexpr Rule kRules[] = {
+    {"cpu_count", kWindows, [](const Service& s) { return s.cpu_count != 0; }},
+    {"cpu_percent", kWindows, [](const Service& s) { return s.cpu_percent != 0; }},
+    {"credential_spec", kWindows, [](const Service& s) { return s.credential_spec.has_value(); }},
+    {"isolation", kWindows, [](const Service& s) { return !s.isolation.empty() && s.isolation != "default"; }},
+    {"use_api_socket", "needs an engine with a socket, which this one is not", [](const Service& s) { return s.use_api_socket; }},
+    {"models", "needs a model runner, which this engine has not", [](const Service& s) { return !s.models.empty(); }},
+    {"external_links", "is not supported: join a common network instead", [](const Service& s) { return !s.external_links.empty(); }},
+    {"ports", "are discarded with this network_mode",
+     [](const Service& s) { return !s.ports.empty() && !s.network_mode.empty() && s.network_mode != "bridge"; }},
+    {"mac_address", "needs a network of its own",
+     [](const Service& s) { return !s.mac_address.empty() && !s.network_mode.empty() && s.network_mode != "bridge"; }},
+    {"deploy.mode", kSwarm,
+     [](const Service& s) { return deployed(s, [](const model::Deploy& d) { return !d.mode.empty() && d.mode != "replicated"; }); }},
+    {"deploy.endpoint_mode", kSwarm, [](const Service& s) { return deployed(s, [](const model::Deploy& d) { return !d.endpoint_mode.empty(); }); }},
+    {"deploy.placement", kSwarm,
+     [](const Service& s) {
+         return deployed(s, [](const model::Deploy& d) {
+             return !d.placement.constraints.empty() || !d.placement.preferences.empty() || d.placement.max_replicas_per_node != 0;
+         });
+     }},
+    {"deploy.update_config", kSwarm, [](const Service& s) { return deployed(s, [](const model::Deploy& d) { return d.update_config.has_value(); }); }},
+    {"deploy.rollback_config", kSwarm, [](const Service& s) { return deployed(s, [](const model::Deploy& d) { return d.rollback_config.has_value(); }); }},
+    {"deploy.labels", kSwarm, [](const Service& s) { return deployed(s, [](const model::Deploy& d) { return !d.labels.empty(); }); }},
+    {"deploy.restart_policy.delay", "is not honoured: the delay doubles from 100 ms",
+     [](const Service& s) { return deployed(s, [](const model::Deploy& d) { return d.restart_policy && d.restart_policy->delay; }); }},
+    {"deploy.restart_policy.window", "is not honoured",
+     [](const Service& s) { return deployed(s, [](const model::Deploy& d) { return d.restart_policy && d.restart_policy->window; }); }},
+    {"deploy.resources.reservations.cpus", "has nothing to reserve on one host",
+     [](const Service& s) {
+         return deployed(s, [](const model::Deploy& d) { return d.resources.reservations && d.resources.reservations->cpus > 0; });
+     }},
+    {"deploy.resources.reservations.generic_resources", kSwarm,
+     [](const Service& s) {
+         return deployed(s, [](const model::Deploy& d) { return d.resources.reservations && !d.resources.reservations->generic_resources.empty(); });
+     }},
+    {"volumes.volume.labels", "are not kept on anonymous volumes",
+     [](const Service& s) {
+         return std::any_of(s.volumes.begin(), s.volumes.end(), [](const model::Mount& m) { return m.volume && !m.volume->labels.empty(); });
+     }},
+    {"volumes.consistency", "is for macOS only",
+     [](const Service& s) {
+         return std::any_of(s.volumes.begin(), s.volumes.end(), [](const model::Mount& m) { return !m.consistency.empty(); });
+     }},
+    {"ports.app_protocol", "is a hint that nothing here reads",
+     [](const Service& s) {
+         return std::any_of(s.ports.begin(), s.ports.end(), [](const model::Port& p) { return !p.app_protocol.empty(); });
+     }},
+};
+
+}  // namespace
+
+std::vector<std::string> ignored_attributes(const model::Project& project, const Service& service) {
+    std::vector<std::string> lines;
+    for (const auto& rule : kRules)
+        if (rule.given(service))
+            lines.push_back("service " + base::quote(service.name) + ": " + rule.attribute + " " + rule.why + ", ignored");
+    auto swarm = [&](const char* kind, const std::string& name, const model::FileObject& object) {
+        if (!object.driver.empty() || !object.template_driver.empty())
+            lines.push_back(std::string(kind) + " " + base::quote(name) + ": " +
+                            (object.driver.empty() ? "template_driver" : "driver") + " is for Swarm only, ignored");
+    };
+    for (const auto& file : service.configs)
+        if (auto found = project.configs.find(file.source); found != project.configs.end()) swarm("config", file.source, found->second);
+    for (const auto& file : service.secrets)
+        if (auto found = project.secrets.find(file.source); found != project.secrets.end()) swarm("secret", file.source, found->second);
+    return lines;
+}
+
+}  // namespace compose::run
