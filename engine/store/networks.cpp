@@ -85,12 +85,16 @@ base::Status Store::erase_network(const std::string& id) {
     return impl_->write([&] { return impl_->run("DELETE FROM networks WHERE id = ?", id); });
 }
 
-base::Result<std::vector<std::string>> Store::network_users(const std::string& network_name) {
+base::Result<std::vector<std::string>> Store::network_users(const std::string& network_name, bool active) {
     std::lock_guard lock(impl_->mutex);
     std::vector<std::string> names;
-    auto query = TRY(impl_->query("SELECT c.name FROM container_networks n JOIN containers c ON c.id = n.container WHERE n.network = ? ORDER BY c.sequence"));
+    auto query = TRY(impl_->query("SELECT c.name, c.status FROM container_networks n JOIN containers c ON c.id = n.container WHERE n.network = ? ORDER BY c.sequence"));
     query.bind(network_name);
-    while (TRY(query->step())) names.push_back(query->text(0));
+    while (TRY(query->step())) {
+        auto status = static_cast<ContainerStatus>(query->number(1));
+        if (!active || status == ContainerStatus::running || status == ContainerStatus::paused || status == ContainerStatus::restarting)
+            names.push_back(query->text(0));
+    }
     return names;
 }
 

@@ -68,8 +68,9 @@ public:
     base::Result<std::vector<NetworkInfo>> networks(const Labels& labels);
     base::Status update_network(const NetworkInfo& network);
     base::Status erase_network(const std::string& id);
-    /// Names of containers whose spec names the network (by name).
-    base::Result<std::vector<std::string>> network_users(const std::string& network_name);
+    /// Names of containers whose spec names the network (by name); `active`: only those that run, are paused or restarting
+    /// (a network may be removed and made again under containers that are stopped, as Docker's).
+    base::Result<std::vector<std::string>> network_users(const std::string& network_name, bool active = false);
 
     // ---- addresses
     /// The container's addresses on a network: those it holds, else the asked-for ones (conflict: `Address already in use`),

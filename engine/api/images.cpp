@@ -1,0 +1,92 @@
+#include "api/engine_impl.h"
+#include "base/text.h"
+
+namespace engine::api {
+namespace {
+
+Event image_event(const std::string& action, const std::string& id, const std::string& name) {
+    Event event;
+    event.type = "image";
+    event.action = action;
+    event.id = id;
+    event.attributes["name"] = name;
+    return event;
+}
+
+}  // namespace
+
+image::ImageInUse EngineImpl::image_in_use() {
+    return [this](const std::string& id) {
+        store::Store::ContainerQuery query;
+        query.image_id = id;
+        auto found = store().containers(query);
+        return !found || !found->empty();  // unknown counts as used
+    };
+}
+
+std::vector<Result<ImageInfo>> EngineImpl::pull(const std::vector<PullRequest>& requests, const PullOptions& options) {
+    auto images = image_store();
+    if (!images) {
+        std::vector<Result<ImageInfo>> failed;
+        for (size_t i = 0; i < requests.size(); ++i) failed.push_back(images.error());
+        return failed;
+    }
+    auto results = (*images)->pull(requests, options);
+    for (size_t i = 0; i < results.size(); ++i)
+        if (results[i]) (void)store().add_event(image_event("pull", requests[i].reference, requests[i].reference));  // ignored: only news
+    return results;
+}
+
+Result<ImageInfo> EngineImpl::image(const std::string& reference) {
+    auto* images = TRY(image_store());
+    return images->find(reference);
+}
+
+Result<std::vector<ImageInfo>> EngineImpl::images() {
+    auto* images = TRY(image_store());
+    return images->list();
+}
+
+Result<RemovedImage> EngineImpl::remove_image(const std::string& reference, bool force) {
+    auto* images = TRY(image_store());
+    auto removed = TRY(images->remove(reference, force, image_in_use()));
+    for (const auto& name : removed.untagged) (void)store().add_event(image_event("untag", name, name));   // ignored: only news
+    for (const auto& id : removed.deleted) (void)store().add_event(image_event("delete", id, reference));  // ignored: only news
+    return removed;
+}
+
+Status EngineImpl::tag_image(const std::string& source, const std::string& target) {
+    auto* images = TRY(image_store());
+    TRY_VOID(images->tag(source, target));
+    return store().add_event(image_event("tag", source, target));
+}
+
+Status EngineImpl::push(const std::string& reference, const PushOptions& options) {
+    auto* images = TRY(image_store());
+    TRY_VOID(images->push(reference, options));
+    return store().add_event(image_event("push", reference, reference));
+}
+
+Result<std::string> EngineImpl::resolve_digest(const std::string& reference) {
+    auto* images = TRY(image_store());
+    return images->resolve_digest(reference);
+}
+
+Result<std::pair<std::vector<std::string>, uint64_t>> EngineImpl::prune_images(bool all) {
+    auto* images = TRY(image_store());
+    return images->prune(all, image_in_use());
+}
+
+Status EngineImpl::save_images(const std::vector<std::string>& references, int fd) {
+    auto* images = TRY(image_store());
+    return images->save(references, fd);
+}
+
+Result<std::vector<std::string>> EngineImpl::load_images(int fd) {
+    auto* images = TRY(image_store());
+    auto loaded = TRY(images->load(fd));
+    for (const auto& name : loaded) (void)store().add_event(image_event("load", name, name));  // ignored: only news
+    return loaded;
+}
+
+}  // namespace engine::api

@@ -1,0 +1,111 @@
+// Waiting, logs, events: readers of the store and of log files; no supervisor is asked.
+#include "api/engine_impl.h"
+#include "log/log_reader.h"
+
+namespace engine::api {
+namespace {
+
+constexpr size_t kEventBatch = 512;
+constexpr const char* kProjectLabel = "com.docker.compose.project";
+/// A supervisor and its guardian that were both killed can tell nobody: the state is looked at again this often at least.
+constexpr auto kSafetyLook = std::chrono::seconds(5);
+
+}  // namespace
+
+Result<ContainerInfo> EngineImpl::wait_until(const std::string& id, const std::function<bool(const ContainerInfo&)>& done,
+                                             std::optional<std::chrono::steady_clock::time_point> deadline, const std::atomic<bool>* cancel) {
+    std::string full = TRY(store().container_id(id));
+    auto watch = TRY(store().watch());
+    for (;;) {
+        auto container = TRY(store().container(full));
+        if (done(container)) return container;
+        auto now = std::chrono::steady_clock::now();
+        if (cancel && cancel->load()) return base::fail(base::Code::interrupted, "interrupted while waiting for container " + container.spec.name);
+        if (deadline && now >= *deadline) return base::fail(base::Code::timeout, "timed out while waiting for container " + container.spec.name);
+        auto look = now + kSafetyLook;
+        bool changed = TRY(watch.wait(deadline ? std::min(*deadline, look) : look, cancel));
+        if (!changed && is_active(container.state) && !is_alive(container.state)) TRY_VOID(recover());
+    }
+}
+
+Status EngineImpl::check_readable_log(const ContainerInfo& container) const {
+    if (container.spec.log.driver == "none" || container.spec.log.driver == "syslog" || container.spec.log.driver == "journald")
+        return base::fail(base::Code::unsupported, "configured logging driver does not support reading");
+    return {};
+}
+
+namespace {
+
+/// Follows until the container neither runs nor waits for a restart.
+struct Following {
+    store::Store& store;
+    std::string id;
+    store::ChangeWatch watch;
+
+    bool live() {
+        auto state = store.container_state(id);
+        return state && is_active(*state);
+    }
+    Result<log::Follow> make(const std::atomic<bool>* cancel) {
+        log::Follow follow;
+        follow.live = [this] { return live(); };
+        follow.wake_fd = TRY(watch.fd());
+        follow.woken = [this] { watch.drain(); };
+        follow.cancel = cancel;
+        return follow;
+    }
+};
+
+}  // namespace
+
+Status EngineImpl::logs(const std::string& id, const LogOptions& options, const std::function<bool(const LogLine&)>& sink,
+                        const std::atomic<bool>* cancel) {
+    auto container = TRY(store().container(id));
+    TRY_VOID(check_readable_log(container));
+    log::Follow follow;
+    follow.cancel = cancel;
+    if (!options.follow) return log::read_log(paths().container_log(container.id), options, follow, sink);
+    Following following{store(), container.id, TRY(store().watch())};
+    follow = TRY(following.make(cancel));
+    return log::read_log(paths().container_log(container.id), options, follow, sink);
+}
+
+Status EngineImpl::copy_log(const std::string& id, const LogOptions& options, int fd, const std::atomic<bool>* cancel) {
+    auto container = TRY(store().container(id));
+    TRY_VOID(check_readable_log(container));
+    log::Follow follow;
+    follow.cancel = cancel;
+    if (!options.follow) return log::copy_log(paths().container_log(container.id), options, follow, fd);
+    Following following{store(), container.id, TRY(store().watch())};
+    follow = TRY(following.make(cancel));
+    return log::copy_log(paths().container_log(container.id), options, follow, fd);
+}
+
+Status EngineImpl::events(Time since, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) {
+    auto watch = TRY(store().watch());
+    int64_t sequence = TRY(store().event_sequence_at(since != 0 ? since : base::now()));
+    for (;;) {
+        auto batch = TRY(store().events_since(sequence, kEventBatch));
+        for (const auto& event : batch) {
+            sequence = event.sequence;
+            if (until != 0 && event.time > until) return {};
+            if (event.time < since) continue;
+            if (!options_.group.empty()) {
+                auto project = event.attributes.find(kProjectLabel);
+                if (project == event.attributes.end() || project->second != options_.group) continue;
+            }
+            if (!sink(event)) return {};
+        }
+        if (batch.size() == kEventBatch) continue;
+        store::ChangeWatch::Deadline deadline;
+        if (until != 0) {
+            auto left = until - base::now();
+            if (left <= 0) return {};
+            deadline = std::chrono::steady_clock::now() + Nanoseconds(left);
+        }
+        bool changed = TRY(watch.wait(deadline, cancel));
+        if (!changed && cancel && cancel->load()) return {};
+    }
+}
+
+}  // namespace engine::api

@@ -1,0 +1,77 @@
+// What a killed process, a crash or a reboot left half-made is finished by the next command that opens the engine.
+#include "api/engine_impl.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "supervisor/removal.h"
+#include "volume/file_mounts.h"
+
+namespace engine::api {
+namespace {
+
+struct Suspect {
+    std::string id, group;
+    ContainerStatus status;
+};
+
+/// Containers in a state that somebody must be at work on.
+Result<std::vector<Suspect>> suspects(store::Store& store) {
+    std::vector<Suspect> found;
+    auto query = TRY(store.db().prepare("SELECT id, supervisor, status FROM containers WHERE status IN (?, ?, ?, ?)"));
+    query.bind(1, static_cast<int64_t>(ContainerStatus::running)).bind(2, static_cast<int64_t>(ContainerStatus::paused));
+    query.bind(3, static_cast<int64_t>(ContainerStatus::restarting)).bind(4, static_cast<int64_t>(ContainerStatus::removing));
+    while (TRY(query.step())) found.push_back({query.text(0), query.text(1), static_cast<ContainerStatus>(query.number(2))});
+    return found;
+}
+
+}  // namespace
+
+Status EngineImpl::recover() {
+    auto found = TRY(suspects(store()));
+    if (found.empty()) return {};
+
+    std::map<std::string, bool> supervised;
+    for (const auto& suspect : found) {
+        if (suspect.status == ContainerStatus::removing || supervised.contains(suspect.group)) continue;
+        auto client = running_supervisor(suspect.group);
+        supervised[suspect.group] = !client || *client;  // unknown counts as there
+    }
+    for (const auto& suspect : found) {
+        if (suspect.status == ContainerStatus::removing || supervised[suspect.group]) continue;
+        bool ended = false;
+        auto changed = store().transaction([&]() -> Status {
+            auto container = store().container(suspect.id);
+            if (!container || !is_active(container->state) || is_alive(container->state)) return {};
+            ContainerState& state = container->state;
+            state.status = ContainerStatus::exited;
+            state.pid = 0;
+            state.pid_start = 0;
+            state.finished = base::now();
+            state.exit_code = 137;  // nobody saw it end: the machine or the engine was killed
+            if (state.error.empty()) state.error = "the container's supervisor is gone (a reboot, or it was killed)";
+            TRY_VOID(store().update_state(suspect.id, state));
+            TRY_VOID(store().set_runtime(suspect.id, {}, {}));
+            TRY_VOID(store().release_addresses(suspect.id));
+            ended = true;
+            return store().add_event(store::container_event(*container, "die", {{"exitCode", "137"}}));
+        });
+        TRY_VOID(std::move(changed));
+        if (ended)
+            if (auto cleaned = supervisor::clean_run_state(options_, store(), suspect.id); !cleaned)
+                base::log::debug("clean up after " + suspect.id.substr(0, 12) + ": " + cleaned.error().message());
+    }
+
+    bool removing = std::any_of(found.begin(), found.end(), [](const Suspect& suspect) { return suspect.status == ContainerStatus::removing; });
+    if (!removing) return {};
+    // Only when nobody is removing right now (remove_many holds it shared).
+    auto alone = base::FileLock::try_acquire(paths().locks() + "/.removing");
+    if (!alone) return {};
+    for (const auto& suspect : found) {
+        if (suspect.status != ContainerStatus::removing) continue;
+        auto removed = supervisor::remove_container(options_, store(), suspect.id, false);
+        if (removed) removed = volume::remove_files(paths(), suspect.id);
+        if (!removed) base::log::debug("finish the removal of " + suspect.id.substr(0, 12) + ": " + removed.error().message());
+    }
+    return {};
+}
+
+}  // namespace engine::api
