@@ -3,6 +3,7 @@
 // The caller holds the group's lock (Engine::lock_group) around everything that changes something.
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -102,6 +103,10 @@ struct Ended {
 /// not_found: `no containers for project "p"`.
 base::Result<std::vector<Ended>> wait(const Context& context, const model::Project& project, const std::vector<std::string>& services,
                                       bool first_only, const std::function<void(const Ended&)>& ended);
+
+/// Waits for all of these at once (or the first); in the order in which they ended.
+base::Result<std::vector<Ended>> wait_for_all(engine::Engine& engine, const std::vector<Ended>& containers, bool first_only,
+                                              const std::function<void(const Ended&)>& ended, const std::atomic<bool>* cancel);
 
 struct UsedImage {
     std::string container;  ///< name
