@@ -44,7 +44,7 @@ NftRule family(uint8_t number) {
     return rule;
 }
 
-std::vector<NftRule> publish_rules() {
+std::vector<NftRule> publish_rules(bool output) {
     std::vector<NftRule> rules;
     for (bool v6 : {false, true}) {
         uint8_t number = v6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
@@ -55,6 +55,8 @@ std::vector<NftRule> publish_rules() {
         exact.lookup_map(v6 ? "publish6" : "publish4", 0, 8).dnat(number, 8, 8 + words);
         rules.push_back(std::move(exact));
         NftRule any = family(number);
+        // There is no way out of the host with the source ::1: those connections are the proxy's.
+        if (v6 && output) any.payload(NFT_PAYLOAD_NETWORK_HEADER, kDestination6, 16, 0).compare(0, std::string(15, '\0') + '\1', false);
         any.fib_destination_type(0).compare(0, host_order<uint32_t>(RTN_LOCAL));
         any.meta(NFT_META_L4PROTO, 0).payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, 1);
         any.lookup_map(v6 ? "publish_any6" : "publish_any4", 0, 8).dnat(number, 8, 8 + words);
@@ -102,7 +104,7 @@ std::vector<NftRule> rules_of(std::string_view chain) {
     if (chain == "raw_prerouting") return raw_rules();
     if (chain == "postrouting") return postrouting_rules();
     if (chain == "forward") return forward_rules();
-    return publish_rules();
+    return publish_rules(chain == "output");
 }
 
 size_t rule_count(std::string_view chain) {
