@@ -26,13 +26,15 @@ struct ExecInput {
     bool tty = false, privileged = false;
     StreamSet stdio;         ///< borrowed; -1 is /dev/null; not used with tty
     std::string cache_dir;   ///< as LaunchInput's
-    bool own_group = true;   ///< a session of its own; a health probe's is killed whole by kill_session
+    int window_of = -1;      ///< with tty: a terminal whose size the new one gets at once
     bool sibling = false;    ///< CLONE_PARENT: the process is our parent's child
 };
 
 /// Starts and returns when the program runs. cannot_execute (126) and no_such_command (127; also an absent -w folder), texts as
 /// Docker's: `OCI runtime exec failed` is left to the front end.
 base::Result<ExecProcess> exec_start(const ExecInput& input);
+/// SIGKILL to the process and all of its process group (it leads a session of its own): a probe that ran out of time.
+void kill_group(const base::PidFd& process);
 /// Blocks until a child has ended: its exit code, 128 + n for a signal.
 base::Result<int> wait_exit(const base::PidFd& process);
 

@@ -16,7 +16,7 @@ namespace engine::runtime {
 /// A mount of the spec whose source was found: one of `host_path` and `tree` is set; neither for a tmpfs.
 struct ResolvedMount {
     Mount mount;
-    std::string host_path;  ///< the folder or file to bind (bind, volume with its subpath's root)
+    std::string host_path;  ///< the folder or file to bind; mount.subpath is applied below it, inside it
     base::MountFd tree;     ///< a detached tree (image mounts, volumes with driver options)
 };
 
@@ -29,12 +29,13 @@ struct FileBind {
 /// Namespaces of others that the process joins; -1: a new one (or the host's where the spec says "host").
 struct JoinFds {
     int net = -1, pid = -1, ipc = -1, uts = -1;
+    int ipc_process = -1;  ///< pidfd of the container whose ipc namespace is joined: its /dev/shm is shared too
 };
 
 struct LaunchInput {
     const ContainerInfo* container = nullptr;
     const ImageConfig* image = nullptr;
-    base::MountFd root;                 ///< the overlay, detached (image/rootfs.h)
+    base::MountFd root;                 ///< the overlay, detached and writable (image/rootfs.h): read_only is set by the plan
     std::vector<ResolvedMount> mounts;  ///< any order; mounted by depth of target
     std::vector<FileBind> files;        ///< bound after the mounts, in order
     JoinFds join;                       ///< net: the pinned namespace. All are borrowed until start() returns
@@ -44,7 +45,7 @@ struct LaunchInput {
     std::string cache_dir;              ///< where compiled seccomp filters are kept; empty: not kept
 };
 
-struct Arena;
+struct PlanData;
 
 class LaunchPlan {
 public:
@@ -59,12 +60,12 @@ public:
     const std::vector<std::string>& argv() const;
     const std::vector<std::string>& env() const;
 
+    /// Internal to the runtime.
+    explicit LaunchPlan(std::unique_ptr<PlanData> data);
+    PlanData& data() const { return *data_; }
+
 private:
-    friend class PlanBuilder;
-    friend class Starting;
-    friend base::Result<class Starting> start(LaunchPlan, const struct LaunchOptions&);
-    LaunchPlan();
-    std::unique_ptr<Arena> arena_;
+    std::unique_ptr<PlanData> data_;
 };
 
 struct LaunchOptions {

@@ -13,7 +13,7 @@ namespace engine::runtime {
 
 struct Resolved {
     std::vector<std::string> argv;  ///< entrypoint + command
-    std::vector<std::string> env;   ///< PATH, HOSTNAME, TERM (tty), image, spec; HOME is added with the user (with_home)
+    std::vector<std::string> env;   ///< PATH, HOSTNAME, TERM (tty), image, spec; HOME is added once the user is known
     std::string working_dir;        ///< absolute, cleaned; "/" when neither says one
     std::string user;               ///< as written; empty: root
     std::string hostname;           ///< spec, else the first 12 digits of the id

@@ -59,6 +59,7 @@ struct CopyJob {
     std::string detach_keys;
     int end_fd = -1;          ///< readable when the process has ended: rest of the output is drained, then the copy ends
     std::function<void()> close_input;    ///< at EOF of local.in; default: closes/shuts down nothing but what is owned by the caller
+    std::function<void(int)> on_signal;   ///< when set: SIGINT, SIGTERM, SIGHUP and SIGQUIT come here instead of ending us
     std::function<void()> window_changed;  ///< at start and on SIGWINCH; default with tty: TIOCSWINSZ on remote_in
 };
 enum class CopyEnd : uint8_t {

@@ -1,0 +1,134 @@
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "runtime/launch.h"
+#include "runtime/mount_plan.h"
+#include "runtime/plan_data.h"
+#include "runtime/process_plan.h"
+#include "runtime/resolve.h"
+
+namespace engine::runtime {
+namespace {
+using base::Code;
+using base::Result;
+
+constexpr const char* kInitTarget = "/sbin/docker-init";
+
+Result<std::string> find_init(const std::string& wanted) {
+    if (!wanted.empty()) return wanted;
+    for (const char* path : {"/usr/bin/catatonit", "/usr/libexec/podman/catatonit", "/usr/libexec/catatonit/catatonit", "/usr/local/bin/catatonit", "/usr/bin/docker-init", "/usr/bin/tini-static"})
+        if (::access(path, X_OK) == 0) return std::string(path);
+    return base::fail(Code::not_found, "init: true needs an init program, and catatonit is not installed (package catatonit)");
+}
+
+/// Which namespaces are made anew by clone; the rest is joined by steps or is the host's.
+Result<uint64_t> clone_flags(const LaunchInput& input) {
+    const ContainerSpec& spec = input.container->spec;
+    if (!spec.userns_mode.empty() && spec.userns_mode != "host")
+        return base::fail(Code::unsupported, "userns_mode " + base::quote(spec.userns_mode) + ": only \"host\" is there; remapped user namespaces are not");
+    if (!spec.isolation.empty() && spec.isolation != "default") return base::fail(Code::unsupported, "isolation " + base::quote(spec.isolation) + " is for Windows");
+    auto joined = [](const std::string& mode, int fd, const char* what) -> Result<bool> {
+        bool other = mode.starts_with("container:") || mode.starts_with("service:");
+        if (other && fd < 0) return base::fail(Code::internal, std::string(what) + " " + base::quote(mode) + ": its namespace was not given");
+        return fd >= 0;
+    };
+    uint64_t flags = 0;
+    if (!TRY(joined(spec.pid_mode, input.join.pid, "pid")) && spec.pid_mode != "host") flags |= CLONE_NEWPID;
+    if (!TRY(joined(spec.ipc_mode, input.join.ipc, "ipc")) && spec.ipc_mode != "host") flags |= CLONE_NEWIPC;
+    if (!TRY(joined(spec.uts_mode, input.join.uts, "uts")) && spec.uts_mode != "host") flags |= CLONE_NEWUTS;
+    if (!TRY(joined(spec.network_mode, input.join.net, "network_mode")) && spec.network_mode != "host") flags |= CLONE_NEWNET;
+    return flags;
+}
+
+void join(PlanData& plan, int fd, uint64_t type) {
+    if (fd < 0) return;
+    Step& step = plan.add(Op::join_namespace);
+    step.fd = fd;
+    step.a = type;
+}
+
+base::Status add_device_requests(const ContainerSpec& spec) {
+    for (const DeviceRequest& request : spec.device_requests) {
+        std::string wanted = base::join(request.ids, ", ");
+        return base::fail(Code::unsupported, "could not select device driver " + base::quote(request.driver) + " with capabilities: [[" + base::join(request.capabilities, " ") + "]]" +
+                                                 (wanted.empty() ? "" : " for " + wanted) + ": no device specification (CDI) of that kind is on this host");
+    }
+    return {};
+}
+}  // namespace
+
+Result<LaunchPlan> prepare(LaunchInput input) {
+    if (input.container == nullptr || input.image == nullptr || !input.root) return base::fail(Code::internal, "prepare: incomplete input");
+    const ContainerInfo& container = *input.container;
+    const ContainerSpec& spec = container.spec;
+    Resolved resolved = TRY(resolve(spec, *input.image, container.id));
+    TRY_VOID(add_device_requests(spec));
+
+    LaunchPlan out(std::make_unique<PlanData>());
+    PlanData& plan = out.data();
+    Identity identity = TRY(find_user_in_root(input.root.get(), resolved.user, spec.group_add));
+    plan.root_fd = plan.keep(std::move(input.root));
+    plan.clone_flags = TRY(clone_flags(input));
+    plan.pid_namespace = input.join.pid;
+
+    plan.argv = resolved.argv;
+    if (spec.init) {
+        std::vector<std::string> argv{kInitTarget, "--"};
+        argv.insert(argv.end(), plan.argv.begin(), plan.argv.end());
+        plan.argv = std::move(argv);
+    }
+    plan.env = resolved.env;
+    if (!env_value(plan.env, "HOME")) plan.env.push_back("HOME=" + identity.home);
+
+    std::vector<ResolvedMount> mounts = std::move(input.mounts);
+    input.mounts.clear();
+    if (spec.init) {
+        FileBind init{kInitTarget, TRY(find_init(input.init_path)), true};
+        input.files.push_back(std::move(init));
+    }
+
+    if (input.cgroup != nullptr) {
+        plan.cgroup_fd = input.cgroup->folder_fd();
+        for (const base::UniqueFd& procs : input.cgroup->procs_fds()) plan.add(Op::enter_cgroup).fd = procs.get();
+    }
+    bool cgroup_namespace = spec.cgroup_mode == "private" || (spec.cgroup_mode.empty() && cgroup_version() == CgroupVersion::v2);
+    // Only now, from inside the group: the new namespace's root is where the process is (CVE-2023-25809).
+    if (cgroup_namespace) plan.add(Op::new_namespace).a = CLONE_NEWCGROUP;
+    join(plan, input.join.ipc, CLONE_NEWIPC);
+    join(plan, input.join.uts, CLONE_NEWUTS);
+    join(plan, input.join.net, CLONE_NEWNET);
+    plan.add(Op::file_mask).a = 0;
+
+    MountContext context{input, resolved, identity, cgroup_namespace};
+    TRY_VOID(add_mounts(plan, context, mounts));
+    plan.add(Op::make_file, ".dockerenv").b = 0755;
+    if (resolved.working_dir != "/") plan.add(Op::make_dirs, resolved.working_dir).b = 0755;
+    if (spec.read_only) plan.add(Op::root_read_only).fd = plan.root_fd;
+
+    if (spec.uts_mode != "host" && input.join.uts < 0) {
+        if (resolved.hostname.size() > 64) return base::fail(Code::invalid, "invalid hostname: " + base::quote(resolved.hostname) + " is longer than 64 characters");
+        plan.add(Op::host_name, resolved.hostname);
+        if (!spec.domainname.empty()) plan.add(Op::domain_name, spec.domainname);
+    }
+    TRY_VOID(add_proc_settings(plan, spec, false));
+    plan.add(Op::pivot).fd = plan.root_fd;
+
+    ProcessSettings process;
+    process.spec = &spec;
+    process.identity = &identity;
+    process.working_dir = resolved.working_dir;
+    process.privileged = spec.privileged;
+    process.tty = spec.tty;
+    process.stdio = spec.tty ? StreamSet{plan.terminal_slave, plan.terminal_slave, plan.terminal_slave} : input.stdio;
+    process.cache_dir = input.cache_dir;
+    process.keyring = "_ses." + container.id;
+    TRY_VOID(add_process(plan, process));
+    TRY_VOID(plan.seal());
+    return out;
+}
+
+}  // namespace engine::runtime

@@ -1,0 +1,167 @@
+#include "runtime/process_plan.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "runtime/rlimit.h"
+#include "runtime/seccomp.h"
+
+namespace engine::runtime {
+namespace {
+using base::Code;
+using base::Result;
+
+constexpr uint64_t kSysAdmin = uint64_t{1} << 21;
+
+/// A stream of the process: -1 becomes /dev/null; one that would be overwritten by dup2 below 3 is moved up first.
+Result<int> stream(PlanData& plan, int fd, int& null) {
+    if (fd < 0) {
+        if (null < 0) null = plan.keep(TRY(base::open_at(AT_FDCWD, "/dev/null", O_RDWR)));
+        return null;
+    }
+    if (fd > 2) return fd;
+    int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (moved < 0) return base::fail_errno("duplicate stream " + std::to_string(fd));
+    return plan.keep(base::UniqueFd(moved));
+}
+
+/// A user who opens /dev/stdout opens the pipe anew, so it must be theirs (runc's fixStdioPermissions); not /dev/null.
+void give_streams(const int (&fds)[3], int null, const Identity& identity) {
+    if (identity.uid == 0) return;
+    for (int fd : fds) {
+        struct stat info{};
+        if (fd == null || ::fstat(fd, &info) != 0 || S_ISREG(info.st_mode) || (S_ISCHR(info.st_mode) && info.st_rdev == 0x103)) continue;
+        (void)::fchown(fd, identity.uid, static_cast<gid_t>(-1));  // a socket or read-only device refuses: nothing is lost
+    }
+}
+
+/// The file of /proc/self that sets the profile of the next exec; nullptr where the kernel has no AppArmor.
+const char* apparmor_file() {
+    if (!base::exists("/sys/module/apparmor/parameters/enabled")) return nullptr;
+    return base::exists("/proc/self/attr/apparmor/exec") ? "attr/apparmor/exec" : "attr/exec";
+}
+}  // namespace
+
+Result<SecurityOptions> parse_security_options(const std::vector<std::string>& options) {
+    SecurityOptions out;
+    for (const std::string& option : options) {
+        size_t at = option.find_first_of("=:");
+        std::string key = option.substr(0, at), value = at == std::string::npos ? "" : option.substr(at + 1);
+        if (key == "no-new-privileges") {
+            if (!value.empty() && value != "true" && value != "false") return base::fail(Code::invalid, "invalid --security-opt: " + base::quote(option));
+            out.no_new_privileges = value != "false";
+        } else if (key == "seccomp") {
+            out.unconfined_seccomp = value == "unconfined";
+            out.seccomp_profile = value == "unconfined" || value == "builtin" ? "" : value;
+        } else if (key == "apparmor") {
+            out.apparmor = value;
+        } else if (key == "label") {
+            out.labels.push_back(value);
+        } else if (option == "systempaths=unconfined") {
+            out.unconfined_paths = true;
+        } else if (key != "writable-cgroups") {
+            return base::fail(Code::invalid, "invalid --security-opt: " + base::quote(option));
+        }
+    }
+    return out;
+}
+
+base::Status add_proc_settings(PlanData& plan, const ContainerSpec& spec, bool exec) {
+    auto at = [&](Step& step) {
+        if (!exec) step.at = static_cast<int16_t>(plan.proc_slot);
+    };
+    std::string prefix = exec ? "/proc/self/" : "self/";
+    static const int own = static_cast<int>(base::parse_int(base::trim(base::read_file("/proc/self/oom_score_adj").value_or("0"))).value_or(0));
+    if (spec.oom_score_adj < -1000 || spec.oom_score_adj > 1000)
+        return base::fail(Code::invalid, "invalid value " + std::to_string(spec.oom_score_adj) + ", range for oom score adj is [-1000, 1000]");
+    if (spec.oom_score_adj != own) {
+        uint32_t value = plan.intern(std::to_string(spec.oom_score_adj));
+        Step& step = plan.add(Op::write_proc, prefix + "oom_score_adj");
+        step.more = value;
+        at(step);
+    }
+    SecurityOptions options = TRY(parse_security_options(spec.security_opt));
+    if (!options.apparmor.empty() && options.apparmor != "unconfined" && !spec.privileged) {
+        const char* file = apparmor_file();
+        if (file == nullptr) {
+            // Docker does the same: a file that names a profile still runs where the host has no AppArmor; here it is said.
+            base::log::warn("apparmor=" + options.apparmor + " is ignored: AppArmor is not part of this kernel");
+        } else {
+            uint32_t value = plan.intern("exec " + options.apparmor);
+            Step& step = plan.add(Op::label, prefix + file);
+            step.more = value;
+            at(step);
+        }
+    }
+    for (const std::string& label : options.labels)
+        if (label != "disable" && !base::exists("/sys/fs/selinux/enforce")) base::log::warn("label=" + label + " is ignored: SELinux is not part of this kernel");
+    return {};
+}
+
+base::Status add_process(PlanData& plan, const ProcessSettings& settings) {
+    const ContainerSpec& spec = *settings.spec;
+    const Identity& identity = *settings.identity;
+    SecurityOptions options = TRY(parse_security_options(spec.security_opt));
+    bool privileged = settings.privileged || spec.privileged;
+    CapabilitySet capabilities = TRY(container_capabilities(spec.cap_add, spec.cap_drop, privileged));
+
+    TRY_VOID(add_rlimits(plan, spec.ulimits));
+    if (!settings.keyring.empty()) plan.add(Op::session_keyring, settings.keyring);
+    plan.add(Op::new_session);
+
+    int null = -1;
+    int streams[3] = {TRY(stream(plan, settings.stdio.in, null)), TRY(stream(plan, settings.stdio.out, null)), TRY(stream(plan, settings.stdio.err, null))};
+    if (!settings.tty) give_streams(streams, null, identity);
+    Step& stdio = plan.add(Op::stdio);
+    stdio.fd = streams[0];
+    stdio.a = static_cast<uint64_t>(streams[1]);
+    stdio.b = static_cast<uint64_t>(streams[2]);
+    if (settings.tty) plan.add(Op::control_terminal);
+    plan.add(Op::close_fds);
+    plan.add(Op::file_mask).a = 022;
+    plan.add(Op::work_dir, settings.working_dir);
+
+    Step& bounding = plan.add(Op::drop_bounding);
+    bounding.a = capabilities;
+    bounding.b = static_cast<uint64_t>(last_capability());
+    uint32_t numbers = plan.intern_bytes(identity.groups.data(), identity.groups.size() * sizeof(uint32_t));
+    Step& groups = plan.add(Op::groups);
+    groups.more = numbers;
+    groups.a = identity.groups.size();
+
+    // `exec --privileged` keeps the filter, but one for all capabilities.
+    bool filter = !spec.privileged && !options.unconfined_seccomp;
+    Step& user = plan.add(Op::identity);
+    user.a = identity.uid;
+    user.b = identity.gid;
+    user.c = (capabilities | kSysAdmin) & own_capabilities();
+    if (options.no_new_privileges) plan.add(Op::no_new_privileges);
+    if (filter) {
+        SeccompProgram program;
+        if (options.seccomp_profile.empty()) {
+            program = TRY(default_seccomp(capabilities, settings.cache_dir));
+        } else {
+            // The front end passes the file's content (Docker's API) or its path.
+            std::string profile = options.seccomp_profile;
+            if (profile[0] != '{') profile = TRY(base::read_file(profile, 4u << 20).context("opening seccomp profile (" + profile + ") failed"));
+            program = TRY(seccomp_from_profile(profile, capabilities));
+        }
+        uint32_t code = plan.intern_bytes(program->data(), program->size() * sizeof(sock_filter));
+        Step& step = plan.add(Op::seccomp);
+        step.more = code;
+        step.a = program->size();
+    }
+    // For a user other than root execve clears permitted and effective; set now, so that nothing runs with more.
+    plan.add(Op::capabilities).a = identity.uid == 0 ? capabilities : 0;
+    plan.add(Op::signal_mask);
+    uint32_t paths = plan.intern_list(exec_candidates(plan.argv.empty() ? "" : plan.argv[0], plan.env));
+    plan.add(Op::execute).more = paths;
+    return {};
+}
+
+}  // namespace engine::runtime
