@@ -86,8 +86,9 @@ public:
     /// Hashes blobs again, counts layers; returns what is wrong, a line each. With `repair`, broken ones are fetched again.
     Result<std::vector<std::string>> verify(bool repair);
 
+    struct Impl;  ///< store_impl.h, for the verbs' own files
+
 private:
-    struct Impl;
     explicit ImageStore(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };

@@ -3,6 +3,7 @@
 // .cpp files that include Boost.JSON anyway.
 #include <boost/json.hpp>
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
