@@ -28,10 +28,14 @@ const NftSet kInternal{"internal", kName, 16, 0, 0};
 const NftSet kMasquerade{"masquerade", kName, 16, 0, 0};
 const NftSet kSame{"same", concat(kName, kName), 32, 0, 0};
 
+// Adjacent subnets share a key (the end of one is the start of the next): that is what interval sets are for.
+const NftSet kSubnets4{"subnets4", kIpv4, 4, 0, 0, true};
+const NftSet kSubnets6{"subnets6", kIpv6, 16, 0, 0, true};
+
 constexpr const char* kChains[] = {"raw_prerouting", "prerouting", "output", "postrouting", "forward"};
 
 // Byte offsets in the IPv4, IPv6 and TCP/UDP headers.
-constexpr uint32_t kSource4 = 12, kDestination4 = 16, kDestination6 = 24, kDestinationPort = 2;
+constexpr uint32_t kSource4 = 12, kDestination4 = 16, kSource6 = 8, kDestination6 = 24, kDestinationPort = 2;
 
 template <class T>
 std::string host_order(T value) {
@@ -49,6 +53,13 @@ std::vector<NftRule> publish_rules(bool output) {
     for (bool v6 : {false, true}) {
         uint8_t number = v6 ? NFPROTO_IPV6 : NFPROTO_IPV4;
         unsigned words = v6 ? 4 : 1;
+        if (!output) {
+            NftRule self = family(number);
+            self.payload(NFT_PAYLOAD_NETWORK_HEADER, v6 ? kSource6 : kSource4, v6 ? 16 : 4, 0);
+            self.meta(NFT_META_L4PROTO, words).payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, words + 1);
+            self.lookup(v6 ? "self6" : "self4", 0).verdict(NFT_RETURN);
+            rules.push_back(std::move(self));
+        }
         NftRule exact = family(number);
         exact.payload(NFT_PAYLOAD_NETWORK_HEADER, v6 ? kDestination6 : kDestination4, v6 ? 16 : 4, 0);
         exact.meta(NFT_META_L4PROTO, words).payload(NFT_PAYLOAD_TRANSPORT_HEADER, kDestinationPort, 2, words + 1);
@@ -66,15 +77,21 @@ std::vector<NftRule> publish_rules(bool output) {
 }
 
 std::vector<NftRule> postrouting_rules() {
-    std::vector<NftRule> rules(3);
-    // To a published port by way of the host, from a container: the answer must come back through the host.
-    rules[0].ct(NFT_CT_STATUS, 0).mask(0, host_order<uint32_t>(IPS_DST_NAT)).compare(0, host_order<uint32_t>(0), false);
-    rules[0].meta(NFT_META_IIFNAME, 0).lookup("bridges", 0).meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).masquerade();
+    std::vector<NftRule> rules(4);
+    // To a published port by way of the host, from a container: the answer must come back through the host. By source and
+    // not by link: with br_netfilter, a packet that stays on its bridge has no incoming link here.
+    for (bool v6 : {false, true}) {
+        NftRule& rule = rules[v6];
+        rule.ct(NFT_CT_STATUS, 0).mask(0, host_order<uint32_t>(IPS_DST_NAT)).compare(0, host_order<uint32_t>(0), false);
+        rule.meta(NFT_META_NFPROTO, 0).compare_u8(0, v6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+        rule.payload(NFT_PAYLOAD_NETWORK_HEADER, v6 ? kSource6 : kSource4, v6 ? 16 : 4, 0).lookup(v6 ? "subnets6" : "subnets4", 0);
+        rule.meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).masquerade();
+    }
     // The host's loopback clients of a published port.
-    rules[1] = family(NFPROTO_IPV4);
-    rules[1].payload(NFT_PAYLOAD_NETWORK_HEADER, kSource4, 1, 0).compare_u8(0, 127);
-    rules[1].meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).masquerade();
-    rules[2].meta(NFT_META_IIFNAME, 0).lookup("masquerade", 0).meta(NFT_META_OIFNAME, 0).lookup("bridges", 0, false).masquerade();
+    rules[2] = family(NFPROTO_IPV4);
+    rules[2].payload(NFT_PAYLOAD_NETWORK_HEADER, kSource4, 1, 0).compare_u8(0, 127);
+    rules[2].meta(NFT_META_OIFNAME, 0).lookup("bridges", 0).masquerade();
+    rules[3].meta(NFT_META_IIFNAME, 0).lookup("masquerade", 0).meta(NFT_META_OIFNAME, 0).lookup("bridges", 0, false).masquerade();
     return rules;
 }
 
@@ -108,7 +125,7 @@ std::vector<NftRule> rules_of(std::string_view chain) {
 }
 
 size_t rule_count(std::string_view chain) {
-    return chain == "raw_prerouting" ? 1 : chain == "postrouting" ? 3 : chain == "forward" ? 8 : 4;
+    return chain == "raw_prerouting" ? 1 : chain == "prerouting" ? 6 : chain == "forward" ? 8 : 4;
 }
 
 /// Elements of one network.
@@ -119,6 +136,13 @@ std::vector<std::pair<const NftSet*, NftElement>> elements_of(const NetworkInfo&
         elements.push_back({&kInternal, {name, {}}});
     else if (option_on(network, "com.docker.network.bridge.enable_ip_masquerade", true))
         elements.push_back({&kMasquerade, {name, {}}});
+    for (const std::string& text : {network.subnet4, network.subnet6}) {
+        auto subnet = Prefix::parse(text);
+        if (!subnet || subnet->length == 0) continue;
+        const NftSet* set = subnet->base.v6 ? &kSubnets6 : &kSubnets4;
+        elements.push_back({set, {nft_bytes(subnet->base), {}}});
+        elements.push_back({set, {nft_bytes(subnet->last().plus(1)), {}, true}});
+    }
     return elements;
 }
 
@@ -174,6 +198,8 @@ void close_foreign(Nft& nft, const NetworkInfo& network) {
 
 const NftSet kPublish4{"publish4", concat(kIpv4, kProto, kService), 12, concat(kIpv4, kService), 8};
 const NftSet kPublish6{"publish6", concat(kIpv6, kProto, kService), 24, concat(kIpv6, kService), 20};
+const NftSet kSelf4{"self4", concat(kIpv4, kProto, kService), 12, 0, 0};
+const NftSet kSelf6{"self6", concat(kIpv6, kProto, kService), 24, 0, 0};
 const NftSet kPublishAny4{"publish_any4", concat(kProto, kService), 8, concat(kIpv4, kService), 8};
 const NftSet kPublishAny6{"publish_any6", concat(kProto, kService), 8, concat(kIpv6, kService), 20};
 
@@ -194,7 +220,7 @@ Result<NftBatch> base_if_missing(Nft& nft, const NftTable& table) {
     if (whole) return batch;
     // Two processes can do this at once: flushing and filling in one batch gives the same rules whoever comes last.
     batch.add_table(table);
-    for (const NftSet* set : {&kBridges, &kInternal, &kMasquerade, &kSame, &kPublish4, &kPublish6, &kPublishAny4, &kPublishAny6})
+    for (const NftSet* set : {&kBridges, &kInternal, &kMasquerade, &kSame, &kSubnets4, &kSubnets6, &kPublish4, &kPublish6, &kPublishAny4, &kPublishAny6, &kSelf4, &kSelf6})
         batch.add_set(table, *set);
     constexpr int kRaw = -300, kDstNat = -100, kFilter = 0, kSrcNat = 100;
     batch.add_chain(table, "raw_prerouting", "filter", NF_INET_PRE_ROUTING, kRaw);
@@ -215,7 +241,8 @@ Status open_networks(const std::string& table_name, std::span<const NetworkInfo*
     NftTable table = engine_table(table_name);
     std::vector<std::pair<std::string, std::string>> keys;
     for (const NetworkInfo* network : networks)
-        for (const auto& [set, element] : elements_of(*network)) keys.emplace_back(set->name, element.key);
+        for (const auto& [set, element] : elements_of(*network))
+            if (!set->intervals) keys.emplace_back(set->name, element.key);
     // Another process can take the table along with the last of its networks between the look and the change: again, then.
     for (int attempt = 0;; attempt++) {
         NftBatch batch = TRY(base_if_missing(nft, table));
@@ -236,9 +263,7 @@ Status close_network(const std::string& table_name, const NetworkInfo& network) 
     auto chains = TRY(nft.chains(table, {"forward"}));
     if (!chains[0]) return {};
     NftBatch batch;
-    std::string name = nft_name(network.bridge);
-    for (const NftSet* set : {&kBridges, &kInternal, &kMasquerade}) batch.delete_element(table, *set, {name, {}});
-    batch.delete_element(table, kSame, {name + name, {}});
+    for (const auto& [set, element] : elements_of(network)) batch.delete_element(table, *set, element);
     TRY_VOID(nft.commit(batch, "close the firewall of network " + base::quote(network.spec.name)));
     // The last one takes the table along, unless anything changed since the look.
     for (int attempt = 0; attempt < 8; attempt++) {

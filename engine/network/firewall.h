@@ -2,7 +2,7 @@
 // The engine's nft table. Internal to network/.
 //
 //   raw_prerouting   packets to 127/8 that do not come over lo are dropped: published loopback ports stay loopback ports
-//   prerouting       published ports, by address and by any local address: dnat by map
+//   prerouting       (not from the container that a port leads to) published ports, by address and by any local address: dnat by map
 //   output           the same for the host's own connections
 //   postrouting      masquerade: to the outside; published ports from the host's loopback and from other bridges
 //   forward          established; inside a bridge; internal never; published; between bridges never; out; in never
@@ -22,12 +22,15 @@ NftTable engine_table(const std::string& table);
 
 /// (address, protocol, port) → (address, port); and without the address, for all local ones.
 extern const NftSet kPublish4, kPublish6, kPublishAny4, kPublishAny6;
+/// (container's address, protocol, published port): what comes from the container that it leads to is left to the proxy. A
+/// bridge does not send a packet back through the port it came from.
+extern const NftSet kSelf4, kSelf6;
 
 /// What a batch must begin with so that table, sets, chains and rules are there: empty when they are.
 base::Result<NftBatch> base_if_missing(Nft& nft, const NftTable& table);
 
 /// Puts networks into the firewall, and an accept into a foreign forward chain that drops (DOCKER-USER where it exists).
-/// Idempotent. With `verify_only_when_present`, nothing is written when everything is there.
+/// Idempotent; nothing is written when everything is there.
 base::Status open_networks(const std::string& table, std::span<const NetworkInfo* const> networks);
 /// Takes a network out again; absent is fine. The table goes with its last network.
 base::Status close_network(const std::string& table, const NetworkInfo& network);

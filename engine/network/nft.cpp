@@ -251,7 +251,7 @@ void NftBatch::add_set(const NftTable& table, const NftSet& set) {
     Attributes& body = message(NFT_MSG_NEWSET, NLM_F_CREATE, table, "set " + set.name).body;
     body.put_text(NFTA_SET_TABLE, table.name);
     body.put_text(NFTA_SET_NAME, set.name);
-    body.put_be32(NFTA_SET_FLAGS, set.data_size ? NFT_SET_MAP : 0);
+    body.put_be32(NFTA_SET_FLAGS, (set.data_size ? NFT_SET_MAP : 0) | (set.intervals ? NFT_SET_INTERVAL : 0));
     body.put_be32(NFTA_SET_KEY_TYPE, set.key_type);
     body.put_be32(NFTA_SET_KEY_LEN, set.key_size);
     if (set.data_size) {
@@ -259,6 +259,10 @@ void NftBatch::add_set(const NftTable& table, const NftSet& set) {
         body.put_be32(NFTA_SET_DATA_LEN, set.data_size);
     }
     body.put_be32(NFTA_SET_ID, next_id_++);
+    // libnftnl's user data: byte order of the key. Link names are the host's; without it `nft list` shows them empty.
+    constexpr uint32_t kIfname = 41;
+    const char host_endian[] = {0, 4, 1, 0, 0, 0};
+    if (set.key_type == kIfname) body.put(NFTA_SET_USERDATA, host_endian, sizeof host_endian);
 }
 
 void NftBatch::element(uint16_t type, uint16_t flags, const NftTable& table, const NftSet& set, const NftElement& element) {
@@ -269,6 +273,7 @@ void NftBatch::element(uint16_t type, uint16_t flags, const NftTable& table, con
     body.put_text(NFTA_SET_ELEM_LIST_SET, set.name);
     size_t list = body.open(NFTA_SET_ELEM_LIST_ELEMENTS);
     size_t one = body.open(NFTA_LIST_ELEM);
+    if (element.end) body.put_be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
     put_value(body, NFTA_SET_ELEM_KEY, element.key);
     if (!element.data.empty() && type == NFT_MSG_NEWSETELEM) put_value(body, NFTA_SET_ELEM_DATA, element.data);
     body.close(one);

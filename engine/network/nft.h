@@ -47,11 +47,13 @@ struct NftSet {
     std::string name;
     uint32_t key_type = 0, key_size = 0;
     uint32_t data_type = 0, data_size = 0;  ///< 0: a set
+    bool intervals = false;                 ///< elements are the first of an interval and the first behind it (`end`)
 };
 
 /// Raw bytes, each part of a concatenation padded to 4.
 struct NftElement {
     std::string key, data;
+    bool end = false;
     auto operator<=>(const NftElement&) const = default;
 };
 

@@ -49,8 +49,9 @@ std::vector<std::pair<const NftSet*, NftElement>> elements_of(const Bound& bound
     if (!target || (bound.host.v6 && bound.host.is_loopback())) return {};
     std::string key = nft_byte(bound.protocol) + nft_port(bound.mapping.host_port);
     std::string data = nft_bytes(*target) + nft_port(bound.mapping.container_port);
-    if (bound.host.is_any()) return {{bound.host.v6 ? &kPublishAny6 : &kPublishAny4, {key, data}}};
-    return {{bound.host.v6 ? &kPublish6 : &kPublish4, {nft_bytes(bound.host) + key, data}}};
+    std::pair<const NftSet*, NftElement> self{bound.host.v6 ? &kSelf6 : &kSelf4, {nft_bytes(*target) + key, {}}};
+    if (bound.host.is_any()) return {self, {bound.host.v6 ? &kPublishAny6 : &kPublishAny4, {key, data}}};
+    return {self, {bound.host.v6 ? &kPublish6 : &kPublish4, {nft_bytes(bound.host) + key, data}}};
 }
 
 class PublisherImpl : public Publisher {
@@ -282,13 +283,13 @@ Status forget_published(const std::string& table_name, const std::string& ipv4, 
     auto chains = TRY(nft.chains(table, {"prerouting"}));
     if (!chains[0]) return {};
     NftBatch batch;
-    for (const NftSet* set : {&kPublish4, &kPublishAny4, &kPublish6, &kPublishAny6}) {
-        bool v6 = set == &kPublish6 || set == &kPublishAny6;
+    for (const NftSet* set : {&kPublish4, &kPublishAny4, &kSelf4, &kPublish6, &kPublishAny6, &kSelf6}) {
+        bool v6 = set == &kPublish6 || set == &kPublishAny6 || set == &kSelf6;
         auto address = Address::parse(v6 ? ipv6 : ipv4);
         if (!address) continue;
         auto elements = TRY(nft.elements(table, set->name));
         for (const NftElement& element : elements)
-            if (element.data.starts_with(nft_bytes(*address))) batch.delete_element(table, *set, element);
+            if ((set->data_size ? element.data : element.key).starts_with(nft_bytes(*address))) batch.delete_element(table, *set, element);
     }
     return nft.commit(batch, "remove ports of a container that is gone");
 }
