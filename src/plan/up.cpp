@@ -253,6 +253,7 @@ private:
             before.push_back(draft_.add(std::move(rename)));
         }
         Step step = draft_.about(Kind::start, container, "");
+        if (!before.empty()) step.object = service.name + "-" + std::to_string(step.number);
         step.name = name;
         if (auto stop = course.early_stops.find(container.id); stop != course.early_stops.end()) {
             before.push_back(stop->second);

@@ -1,8 +1,7 @@
 #include "run/project_ops.h"
 
-#include <set>
-
 #include <algorithm>
+#include <set>
 
 #include "model/load.h"
 #include "plan/names.h"
