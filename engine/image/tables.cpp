@@ -269,4 +269,14 @@ Result<std::optional<std::string>> Tables::source(const std::string& blob, const
     return std::optional(query.text(0));
 }
 
+Result<std::vector<std::pair<std::string, std::string>>> Tables::sources(const std::string& blob) {
+    std::lock_guard lock(mutex_);
+    Database* db = TRY(open());
+    auto query = TRY(db->prepare("SELECT domain, repository FROM blob_sources WHERE blob = ?"));
+    query.bind(1, blob);
+    std::vector<std::pair<std::string, std::string>> rows;
+    while (TRY(query.step())) rows.emplace_back(query.text(0), query.text(1));
+    return rows;
+}
+
 }  // namespace engine::image

@@ -78,6 +78,8 @@ public:
     /// A repository that is known to have a blob, for mounting it across repositories.
     base::Status put_source(const std::string& blob, const std::string& domain, const std::string& repository);
     base::Result<std::optional<std::string>> source(const std::string& blob, const std::string& domain);
+    /// All of them: (domain, repository).
+    base::Result<std::vector<std::pair<std::string, std::string>>> sources(const std::string& blob);
 
 private:
     base::Result<store::Database*> open();
