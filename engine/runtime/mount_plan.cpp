@@ -287,7 +287,6 @@ base::Status add_mounts(PlanData& plan, MountContext& context, std::vector<Resol
     }
     builder.base_mounts();
     TRY_VOID(add_sysctls(plan, spec));
-    TRY_VOID(add_devices(plan, spec, builder.dev));
     TRY_VOID(builder.user_mounts());
     if (slave >= 0) {
         Step& step = plan.add(Op::mount_console, "console", kMakeFile | kNoSymlinks);
@@ -295,7 +294,8 @@ base::Status add_mounts(PlanData& plan, MountContext& context, std::vector<Resol
         step.fd = slave;
     }
     builder.protect();
-    return {};
+    // Last: a device of the user's may take the place of the null node that masks are made of.
+    return add_devices(plan, spec, builder.dev);
 }
 
 }  // namespace engine::runtime

@@ -55,7 +55,7 @@ Box::Box() {
     if (::link("/bin/busybox", (root() + "/bin/busybox").c_str()) != 0)
         write("bin/busybox", base::read_file("/bin/busybox").value_or(""), 0755);
     for (const char* name : {"sh", "cat", "echo", "ls", "id", "sleep", "mount", "mkdir", "touch", "grep", "chown", "mknod", "head", "test", "hostname", "pwd", "env",
-                             "umount", "ps", "kill", "stat", "readlink", "tty", "stty", "wc", "tr", "cut", "sort", "dd", "rm", "ln", "true", "false", "chroot", "unshare", "df", "find", "printf", "dmesg", "date", "mv", "yes", "seq"})
+                             "umount", "ps", "kill", "stat", "readlink", "tty", "stty", "wc", "tr", "cut", "sort", "dd", "rm", "ln", "true", "false", "chroot", "unshare", "df", "find", "printf", "dmesg", "date", "mv", "yes", "seq", "sed", "chmod", "cp"})
         (void)::symlink("busybox", (root() + "/bin/" + name).c_str());
     write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/home/app:/bin/sh\nwww:x:33:33::/var/www:/bin/false\n");
     write("etc/group", "root:x:0:\napp:x:1000:\nstaff:x:50:app\nwww:x:33:\n");

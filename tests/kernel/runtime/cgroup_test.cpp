@@ -1,0 +1,111 @@
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "kernel/runtime/box.h"
+
+using box::Box;
+using box::Outcome;
+namespace runtime = engine::runtime;
+
+namespace {
+
+bool v1() { return runtime::cgroup_version() == runtime::CgroupVersion::v1; }
+
+TEST(ControlGroup, LimitsAreSeenInside) {
+    NEEDS_CONTAINERS();
+    if (!v1()) GTEST_SKIP() << "looks at v1 files";
+    Box box;
+    box.info.spec.resources.memory = 64 << 20;
+    box.info.spec.resources.cpus = 0.25;
+    box.info.spec.resources.cpuset_cpus = "0";
+    box.info.spec.resources.pids = 25;
+    Outcome outcome = box.run(
+        "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us pids/pids.max; grep Cpus_allowed_list /proc/self/status | cut -f2; "
+        "mkdir memory/x 2>&1; ls -d memory/compose* 2>/dev/null");
+    EXPECT_EQ(outcome.out, "67108864\n25000\n100000\n25\n0\nmkdir: can't create directory 'memory/x': Read-only file system\n") << outcome.err;
+}
+
+TEST(ControlGroup, PidsLimitStopsAForkBomb) {
+    NEEDS_CONTAINERS();
+    Box box;
+    box.info.spec.resources.pids = 20;
+    Outcome outcome = box.run("i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i+1)); done 2>&1; echo done");
+    EXPECT_NE((outcome.out + outcome.err).find("fork"), std::string::npos) << outcome.out << outcome.err;
+}
+
+TEST(ControlGroup, MoreThanTheMemoryLimitIsKilledAndCounted) {
+    NEEDS_CONTAINERS();
+    Box box;
+    box.info.spec.resources.memory = 16 << 20;
+    box.info.spec.resources.memory_swap = 16 << 20;
+    box.info.spec.tmpfs["/fill"] = "";
+    ASSERT_TRUE(box.start({"sh", "-c", "sleep 0.2; dd if=/dev/zero of=/fill/x bs=1M count=64"}));
+    auto events = box.cgroup->oom_events();
+    ASSERT_TRUE(events) << events.error().message();
+    pollfd wait{events->get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&wait, 1, 20000), 1);
+    // The shell may live on when dd was the one; either way the kernel counted it.
+    EXPECT_TRUE(box::eventually([&] { return box.cgroup->oom_kills().value_or(0) > 0; }));
+    runtime::Cgroup::drain_oom_events(events->get());
+}
+
+TEST(ControlGroup, PauseStopsEverythingAndKillReachesAFrozenOne) {
+    NEEDS_CONTAINERS();
+    Box box;
+    ASSERT_TRUE(box.start({"sh", "-c", "i=0; while :; do i=$((i+1)); echo $i >/count; sleep 0.01; done"}));
+    auto count = [&] { return base::read_file(box.layer() + "/count").value_or(""); };
+    ASSERT_TRUE(box::eventually([&] { return !count().empty(); }));
+    auto frozen = box.cgroup->freeze();
+    ASSERT_TRUE(frozen) << frozen.error().message();
+    EXPECT_TRUE(box.cgroup->frozen());
+    std::string before = count();
+    ::usleep(100000);
+    EXPECT_EQ(count(), before);
+    ASSERT_TRUE(box.cgroup->thaw());
+    EXPECT_TRUE(box::eventually([&] { return !count().empty() && count() != before; }));
+    ASSERT_TRUE(box.cgroup->freeze());
+    ASSERT_TRUE(box.cgroup->kill_all());
+    EXPECT_EQ(box.wait(), 137);
+}
+
+TEST(ControlGroup, StatsUpdateAndRemoval) {
+    NEEDS_CONTAINERS();
+    Box box;
+    ASSERT_TRUE(box.start({"sh", "-c", "sleep 1000 & wait"}));
+    ASSERT_TRUE(box::eventually([&] { return box.cgroup->pids().value_or(std::vector<pid_t>{}).size() == 2; }));
+    auto stats = box.cgroup->stats();
+    ASSERT_TRUE(stats) << stats.error().message();
+    EXPECT_EQ(stats->pids, 2U);
+    EXPECT_GT(stats->cpu_ns, 0U);
+    EXPECT_GT(stats->memory_limit, 1U << 20);
+    EXPECT_GT(stats->system_ns, 0U);
+
+    // A controller that the container had none of is made for it, with all its processes.
+    engine::Resources more;
+    more.cpus = 0.5;
+    more.memory = 128 << 20;
+    auto updated = box.cgroup->update(more);
+    ASSERT_TRUE(updated) << updated.error().message();
+    EXPECT_EQ(box.cgroup->stats()->memory_limit, 128U << 20);
+    if (v1()) EXPECT_EQ(base::trim(base::read_file("/sys/fs/cgroup/cpu" + box.cgroup->path() + "/cpu.cfs_quota_us").value_or("")), "50000");
+    engine::Resources less;
+    less.memory = 64 << 20;
+    updated = box.cgroup->update(less);
+    ASSERT_TRUE(updated) << updated.error().message();
+    EXPECT_EQ(box.cgroup->stats()->memory_limit, 64U << 20);
+
+    std::string path = box.cgroup->path();
+    box.stop();
+    auto removed = box.cgroup->remove();
+    EXPECT_TRUE(removed) << removed.error().message();
+    EXPECT_FALSE(runtime::Cgroup::open(path));
+    EXPECT_TRUE(box.cgroup->remove()) << "removing what is gone is fine";
+}
+
+TEST(ControlGroup, APathThatLeavesTheHierarchyIsRefused) {
+    for (const char* path : {"", "x", "/", "/../x", "/a/../../b", "/a//b", "/a/./b", "/a\nb"}) EXPECT_FALSE(runtime::Cgroup::create(path, {}, {})) << path;
+}
+
+}  // namespace
