@@ -322,6 +322,8 @@ int listen_at(const store::Paths& paths, const std::string& group) {
 
 std::string exits_file(const store::Paths& paths, const std::string& group) { return paths.group_dir(group) + "/exits"; }
 
+std::string start_lock(const store::Paths& paths) { return paths.run + "/start.lock"; }
+
 int32_t foreign_exit_status(int pidfd) {
     // struct pidfd_info of linux/pidfd.h (6.15), which Debian 12's headers do not have.
     struct {
@@ -339,19 +341,20 @@ int32_t foreign_exit_status(int pidfd) {
 
 std::vector<std::string> guardian_argv(const GuardianArguments& arguments) {
     return {"compose-guardian", arguments.paths.root, arguments.paths.run, arguments.group, std::to_string(arguments.ready_fd),
-            std::to_string(arguments.listen_fd), std::to_string(arguments.table_fd)};
+            std::to_string(arguments.lock_fd), std::to_string(arguments.listen_fd), std::to_string(arguments.table_fd)};
 }
 
 std::optional<GuardianArguments> parse_guardian_argv(int argc, char** argv) {
-    if (argc != 7 || std::string_view(argv[0]) != "compose-guardian") return std::nullopt;
+    if (argc != 8 || std::string_view(argv[0]) != "compose-guardian") return std::nullopt;
     GuardianArguments arguments;
     arguments.paths.root = argv[1];
     arguments.paths.run = argv[2];
     arguments.group = argv[3];
     auto number = [&](int i) { return static_cast<int>(base::parse_int(argv[i]).value_or(-1)); };
     arguments.ready_fd = number(4);
-    arguments.listen_fd = number(5);
-    arguments.table_fd = number(6);
+    arguments.lock_fd = number(5);
+    arguments.listen_fd = number(6);
+    arguments.table_fd = number(7);
     return arguments;
 }
 
@@ -364,13 +367,14 @@ void guardian_main(GuardianArguments arguments) {
         arguments.listen_fd = listen_at(arguments.paths, arguments.group);
         if (arguments.listen_fd < 0) ::_exit(1);
     }
-    int ready = std::exchange(arguments.ready_fd, -1);
+    const int ready = arguments.ready_fd, lock = arguments.lock_fd;
     Guardian guardian(std::move(arguments));
     if (!guardian.start()) ::_exit(1);
     if (ready >= 0) {
         (void)!::write(ready, "R", 1);
         ::close(ready);
     }
+    if (lock >= 0) ::close(lock);
     guardian.run();
 }
 

@@ -74,7 +74,8 @@ struct GuardTable {
 struct GuardianArguments {
     store::Paths paths;
     std::string group;
-    int ready_fd = -1;      ///< closed when the socket listens
+    int ready_fd = -1;      ///< gets a byte when the socket listens
+    int lock_fd = -1;       ///< start_lock, held until then
     int listen_fd = -1;     ///< taken over; -1: makes its own
     int table_fd = -1;      ///< taken over: Kept entries with fds of this process
 };
@@ -89,6 +90,8 @@ struct ExitRecord {
     int32_t pid = 0, status = 0;
 };
 std::string exits_file(const store::Paths& paths, const std::string& group);
+/// Held by who starts a supervisor of any group, and by a supervisor that ends: so neither misses the other.
+std::string start_lock(const store::Paths& paths);
 
 /// Exit status of a process that is not our child, by PIDFD_GET_INFO; kStatusUnknown when the kernel does not tell.
 int32_t foreign_exit_status(int pidfd);

@@ -1,0 +1,397 @@
+#include "supervisor/core.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "runtime/exec.h"
+#include "supervisor/removal.h"
+#include "supervisor/server.h"
+#include "supervisor/supervisor.h"
+
+namespace engine::supervisor {
+
+Core::Core(const store::Paths& paths, std::string group, GuardTable table, base::UniqueFd link, base::UniqueFd listen, pid_t guardian)
+    : paths_(paths), group_(std::move(group)), table_(table), link_(std::move(link)), listen_(std::move(listen)), guardian_(guardian) {}
+
+Core::~Core() = default;
+
+base::Status Core::run() {
+    loop_ = TRY(EventLoop::make());
+    // Requests wait in the socket until the state is open: the fewer steps before the first one, the sooner it is served.
+    store_ = TRY(store::Store::open(paths_));
+    services_ = std::make_unique<NetworkServices>(network::table_name(paths_.root));
+    starter_ = std::make_unique<Starter>(paths_, *store_, *services_,
+                                         [this](const std::string& id, const base::PidFd& process, const Channels& channels) { keep(id, process, channels); });
+    workers_ = std::make_unique<Workers>(16);
+    link_watch_ = TRY(loop_->watch(link_.get(), EPOLLIN, [this](uint32_t) { link_ready(); }));
+    TRY_VOID(recover());
+    server_ = std::make_unique<Server>(*this, *loop_, listen_.get());
+    TRY_VOID(server_->start());
+    loop_->each_round([this] { each_round(); });
+    loop_->post([] {});  // the first round stores what recovery found
+    return loop_->run();
+}
+
+Unit& Core::unit(const std::string& id) {
+    auto& place = units_[id];
+    if (!place) place = std::make_unique<Unit>(id);
+    return *place;
+}
+
+Unit* Core::find(const std::string& id) {
+    auto found = units_.find(id);
+    return found == units_.end() ? nullptr : found->second.get();
+}
+
+void Core::event(Unit& unit, std::string action, Labels more) { events_.push_back(store::container_event(unit.info, std::move(action), std::move(more))); }
+
+// ---- the guardian -----------------------------------------------------------------------------------------------------
+
+void Core::keep(const std::string& id, const base::PidFd& process, const Channels& channels) {
+    GuardMessage message;
+    message.type = GuardMessage::keep;
+    message.pid = process.pid();
+    message.set_id(id);
+    const std::array<int, kKeptFds> all{process.fd(), channels.in.get(), channels.out.get(), channels.err.get(), channels.terminal.get(), channels.terminal_pipe.get()};
+    int fds[kKeptFds];
+    size_t count = 0;
+    for (uint32_t i = 0; i < kKeptFds; i++) {
+        if (all[i] < 0) continue;
+        message.fd_mask |= 1u << i;
+        fds[count++] = all[i];
+    }
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKeptFds)] = {};
+    iovec data{&message, sizeof message};
+    msghdr header{};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
+    std::memcpy(CMSG_DATA(rights), fds, sizeof(int) * count);
+    while (::sendmsg(link_.get(), &header, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+    }
+}
+
+void Core::tell_guardian(GuardMessage::Type type, const Unit& unit, pid_t pid) {
+    GuardMessage message;
+    message.type = type;
+    message.pid = pid;
+    message.set_id(unit.id);
+    (void)::send(link_.get(), &message, sizeof message, MSG_NOSIGNAL);  // a guardian that is gone is noticed by its end of file
+}
+
+void Core::link_ready() {
+    for (;;) {
+        GuardMessage message;
+        ssize_t n = ::recv(link_.get(), &message, sizeof message, MSG_DONTWAIT);
+        if (n == 0) return guardian_gone();
+        if (n != static_cast<ssize_t>(sizeof message)) return;
+        if (message.type == GuardMessage::exited) exited(message.id_text(), message.pid, message.status, message.time);
+    }
+}
+
+/// Our parent was killed: nobody would start a successor of ours, nor be the parent of new containers. This process turns
+/// into a guardian: it executes its program anew with everything it holds, and that one forks a supervisor.
+void Core::guardian_gone() {
+    link_watch_.reset();
+    (void)flush();  // ignored: the new supervisor reads the state, and the containers are still as they were
+    int table = ::memfd_create("guardian", 0);
+    int next_listen = listen_.get();
+    size_t count = 0;
+    auto inherit = [](int fd) { ::fcntl(fd, F_SETFD, 0); };
+    for (auto& [id, unit] : units_) {
+        if (!unit->running() || !unit->process) continue;
+        Kept kept;
+        kept.used = kept.foreign = true;
+        kept.pid = unit->process.pid();
+        id.copy(kept.id.data(), kept.id.size());
+        const Channels& channels = unit->channels;
+        kept.fds = {unit->process.fd(), channels.in.get(), channels.out.get(), channels.err.get(), channels.terminal.get(), channels.terminal_pipe.get()};
+        for (int fd : kept.fds)
+            if (fd >= 0) inherit(fd);
+        (void)!::pwrite(table, &kept, sizeof kept, static_cast<off_t>(count++ * sizeof kept));
+    }
+    inherit(next_listen);
+    GuardianArguments arguments{paths_, group_, -1, -1, next_listen, table};
+    auto argv = guardian_argv(arguments);
+    std::vector<char*> pointers;
+    for (auto& text : argv) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+    ::execv("/proc/self/exe", pointers.data());
+    base::log::error("take the guardian's place: " + base::errno_text(errno));
+    ::_exit(1);
+}
+
+// ---- taking over ------------------------------------------------------------------------------------------------------
+
+base::Status Core::recover() {
+    store::Store::ContainerQuery query;
+    query.supervisor = group_;
+    auto containers = TRY(store_->containers(query));
+    std::map<std::string, const Kept*> kept;
+    for (size_t i = 0; i < table_.capacity; i++) {
+        const Kept& entry = table_.entries[i];
+        if (!entry.used) continue;
+        GuardMessage name;
+        name.id = entry.id;
+        kept[name.id_text()] = &entry;
+    }
+    std::map<std::pair<std::string, pid_t>, ExitRecord> records;
+    if (auto bytes = base::read_file(exits_file(paths_, group_))) {
+        for (size_t at = 0; at + sizeof(ExitRecord) <= bytes->size(); at += sizeof(ExitRecord)) {
+            ExitRecord record;
+            std::memcpy(&record, bytes->data() + at, sizeof record);
+            GuardMessage name;
+            name.id = record.id;
+            records[{name.id_text(), record.pid}] = record;
+        }
+    }
+    for (auto& info : containers) {
+        const auto status = info.state.status;
+        auto entry = kept.find(info.id);
+        const bool was_alive = status == ContainerStatus::running || status == ContainerStatus::paused;
+        if (!was_alive && status != ContainerStatus::restarting) continue;
+        Unit& one = unit(info.id);
+        one.info = std::move(info);
+        had_containers_ = true;
+        one.backoff.resume(one.info.state.restart_count);
+        auto image = starter_->image_config(one.info.spec.image_id);
+        if (image) one.image = std::move(*image);
+        if (auto resolved = runtime::resolve(one.info.spec, one.image, one.id)) one.resolved = std::move(*resolved);
+        if (status == ContainerStatus::restarting) {
+            one.phase = Phase::waiting;
+            one.network_made = base::exists(paths_.netns(one.id));
+            one.restart_timer = loop_->after(RestartBackoff::kFirst, [this, &one] {
+                to_start_.push_back(one.id);
+            });
+            continue;
+        }
+        const Kept* mine = entry != kept.end() && entry->second->pid == one.info.state.pid ? entry->second : nullptr;
+        if (auto taken = adopt_running(one, mine); !taken) base::log::warn("take over " + one.info.spec.name + ": " + taken.error().message());
+        if (mine && mine->exited) {
+            on_exit(one, mine->status, mine->time);
+        } else if (!mine) {
+            auto record = records.find({one.id, one.info.state.pid});
+            if (record != records.end()) {
+                on_exit(one, record->second.status, record->second.time);
+            } else if (!one.process || process_start_time(one.process.pid()) != one.info.state.pid_start || !one.process.alive()) {
+                // After a restart of the machine, or when guardian and supervisor were killed together.
+                one.info.state.error = "the exit status was lost: nobody was there when it ended";
+                on_exit(one, kStatusUnknown, base::now());
+            }
+        }
+    }
+    // Begun by a supervisor that died before it could store them: they are started again by who asked.
+    for (const auto& [id, entry] : kept) {
+        Unit* one = find(id);
+        if (one && one->process.pid() == entry->pid) continue;
+        if (std::any_of(acknowledge_.begin(), acknowledge_.end(), [&](const Acknowledge& each) { return each.id == id && each.pid == entry->pid; })) continue;
+        if (!entry->exited) (void)::kill(entry->pid, SIGKILL);
+        if (entry->exited) {
+            Unit nameless(id);
+            tell_guardian(GuardMessage::forget, nameless, entry->pid);
+        }
+    }
+    watch_others();
+    services_->update_records();
+    return {};
+}
+
+base::Status Core::adopt_running(Unit& one, const Kept* kept) {
+    one.phase = Phase::running;
+    one.network_made = base::exists(paths_.netns(one.id));
+    const pid_t pid = one.info.state.pid;
+    if (kept) {
+        // Copies: the table's numbers stay the guardian's in a fork of ours.
+        auto copy = [&](KeptFd which) {
+            int fd = kept->fds[which];
+            return base::UniqueFd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+        };
+        one.process = base::PidFd(pid, copy(kPidFd));
+        one.channels = {copy(kStdin), copy(kStdout), copy(kStderr), copy(kTerminal), copy(kTerminalPipe)};
+        for (int fd : kept->fds)
+            if (fd >= 0) ::close(fd);
+    } else if (auto process = base::PidFd::open(pid); process && process_start_time(pid) == one.info.state.pid_start) {
+        one.process = std::move(*process);
+        // Its pipes have lost their readers; what the kernel still holds in them can be had by the process's own fds.
+        if (!one.info.spec.tty) {
+            auto reopen = [&](int number) {
+                const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(number);
+                char target[64] = {};
+                (void)!::readlink(path.c_str(), target, sizeof target - 1);
+                if (std::strncmp(target, "pipe:", 5) != 0) return base::UniqueFd();
+                return base::UniqueFd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+            };
+            one.channels.out = reopen(1);
+            one.channels.err = reopen(2);
+        }
+        GuardMessage none;
+        this->keep(one.id, one.process, one.channels);
+    }
+    if (auto opened = open_log(one); !opened) base::log::warn(opened.error().message());
+    begin_log(one);
+    if (one.info.spec.resources.memory > 0) {
+        if (auto cgroup = runtime::Cgroup::open(runtime::cgroup_path(one.info))) {
+            if (auto fd = cgroup->oom_events()) one.oom_fd = std::move(*fd);
+        }
+    }
+    if (one.network_made && has_embedded_dns(one.info.spec)) {
+        services_->directory().put(one.info, one.info.endpoints);
+        TRY_VOID(starter_->serve_dns(one.info));
+    }
+    if (!one.info.ports.empty()) {
+        auto* publisher = TRY(services_->publisher());
+        (void)TRY(publisher->reserve(one.id, one.info.ports));
+        for (const auto& endpoint : one.info.endpoints) {
+            auto network = store_->network(endpoint.network);
+            if (!network || network->spec.internal) continue;
+            TRY_VOID(publisher->publish(one.id, endpoint.ipv4, endpoint.ipv6));
+            break;
+        }
+    }
+    begin_health(one, true);
+    return {};
+}
+
+/// Containers of other groups on networks that ours share (external ones): their names are answered too.
+void Core::watch_others() {
+    auto watch = store_->watch();
+    if (!watch) return;
+    changes_.emplace(std::move(*watch));
+    auto fd = changes_->fd();
+    if (!fd) return;
+    auto handle = loop_->watch(*fd, EPOLLIN, [this](uint32_t) {
+        changes_->drain();
+        read_others();
+    });
+    if (handle) others_watch_ = std::move(*handle);
+    read_others();
+}
+
+void Core::read_others() {
+    if (!services_->dns_if_any()) return;
+    std::set<std::string> shared;
+    for (const auto& [id, one] : units_) {
+        if (!one->running()) continue;
+        for (const auto& endpoint : one->info.endpoints) {
+            auto network = store_->network(endpoint.network);
+            if (!network) continue;
+            auto project = network->spec.labels.find("com.docker.compose.project");
+            if (project == network->spec.labels.end() || project->second != group_) shared.insert(endpoint.network);
+        }
+    }
+    if (shared.empty()) return;
+    auto all = store_->containers({});
+    if (!all) return;
+    std::erase_if(*all, [&](const ContainerInfo& other) {
+        if (other.supervisor == group_ || other.state.status != ContainerStatus::running) return true;
+        return std::none_of(other.endpoints.begin(), other.endpoints.end(), [&](const EndpointState& each) { return shared.contains(each.network); });
+    });
+    services_->directory().set_others(*all);
+    services_->update_records();
+}
+
+// ---- storing ----------------------------------------------------------------------------------------------------------
+
+/// What the round's callbacks changed becomes one transaction; only then is anybody told.
+void Core::each_round() {
+    if (!to_start_.empty()) start_wave();
+    if (!dirty_.empty() || !events_.empty() || !acknowledge_.empty()) {
+        if (auto stored = flush(); !stored) {
+            base::log::error("store the state: " + stored.error().message());
+            if (!retry_timer_) retry_timer_ = loop_->after(std::chrono::seconds(1), [] {});
+        }
+    }
+    auto actions = std::exchange(after_flush_, {});
+    for (auto& action : actions) action();
+    if (!to_clean_.empty()) clean_wave();
+    if (!after_flush_.empty() || !to_start_.empty()) loop_->post([] {});  // another round at once
+    maybe_end();
+}
+
+base::Status Core::flush() {
+    TRY_VOID(store_->transaction([&]() -> base::Status {
+        for (const auto& id : dirty_) {
+            Unit* one = find(id);
+            if (!one) continue;
+            // A container that was removed meanwhile has no state to keep.
+            if (auto updated = store_->update_state(id, one->info.state); !updated && updated.error().code != base::Code::not_found) return updated;
+            if (!dirty_runtime_.contains(id)) continue;
+            if (auto set = store_->set_runtime(id, one->info.endpoints, one->info.ports); !set && set.error().code != base::Code::not_found) return set;
+        }
+        for (const auto& each : events_) TRY_VOID(store_->add_event(each));
+        return {};
+    }));
+    dirty_.clear();
+    dirty_runtime_.clear();
+    events_.clear();
+    for (const auto& each : std::exchange(acknowledge_, {})) {
+        Unit nameless(each.id);
+        tell_guardian(GuardMessage::forget, nameless, each.pid);
+    }
+    return {};
+}
+
+// ---- the end ----------------------------------------------------------------------------------------------------------
+
+void Core::maybe_end() {
+    const bool needed = busy_ != 0 || !dirty_.empty() || !acknowledge_.empty() || !after_flush_.empty() || !to_start_.empty() || !to_clean_.empty() ||
+                        server_->busy() || std::any_of(units_.begin(), units_.end(), [](const auto& each) { return each.second->phase != Phase::idle; });
+    if (needed) {
+        end_timer_.reset();
+        return;
+    }
+    if (end_timer_) return;
+    // One that was started ahead waits for its first request; else nothing is left to do.
+    end_timer_ = loop_->after(had_containers_ ? std::chrono::milliseconds(0) : std::chrono::seconds(10), [this] {
+        // Who starts a supervisor holds this lock: then a request is on its way.
+        auto lock = base::FileLock::try_acquire(start_lock(paths_));
+        if (!lock) {
+            end_timer_ = loop_->after(std::chrono::milliseconds(20), [this] { maybe_end(); });
+            return;
+        }
+        if (server_->accept_pending()) return;
+        // A connection from now on finds nobody, and its owner begins again with the lock.
+        (void)base::remove_tree(paths_.group_dir(group_));
+        GuardMessage message;
+        message.type = GuardMessage::finish;
+        (void)::send(link_.get(), &message, sizeof message, MSG_NOSIGNAL);
+        ::_exit(0);  // the lock goes with the process
+    });
+}
+
+void supervisor_main(SupervisorArguments arguments) {
+    ::prctl(PR_SET_NAME, "compose");
+    ::signal(SIGTERM, SIG_IGN);
+    // One heap, given back soon: a supervisor lives long and is mostly asleep.
+    ::mallopt(M_ARENA_MAX, 1);
+    ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+    ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)::setrlimit(RLIMIT_NOFILE, &files);
+    }
+    base::log::to_file(arguments.paths.group_dir(arguments.group) + "/supervisor.log");
+    Core* core = new Core(arguments.paths, arguments.group, arguments.table, std::move(arguments.link), std::move(arguments.listen), arguments.guardian);
+    auto ended = core->run();
+    if (!ended) base::log::error("supervisor: " + ended.error().message());
+    ::_exit(1);  // the end without a fault is in maybe_end
+}
+
+}  // namespace engine::supervisor

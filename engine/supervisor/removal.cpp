@@ -1,0 +1,80 @@
+#include "supervisor/removal.h"
+
+#include <sys/mount.h>
+
+#include "base/file.h"
+#include "network/network.h"
+#include "network/ports.h"
+#include "runtime/cgroup.h"
+#include "volume/file_mounts.h"
+#include "volume/volume_store.h"
+
+namespace engine::supervisor {
+
+using base::Status;
+
+namespace {
+
+Result<store::Paths> paths_of(const EngineOptions& options, store::Store& store) {
+    return options.root.empty() ? store.paths() : TRY(store::Paths::resolve(options.root, options.run_dir));
+}
+
+/// Goes on after a failure and keeps the first.
+class Tries {
+public:
+    void add(Status status) {
+        if (!status && first_) first_ = std::move(status);
+    }
+    Status result() { return std::move(first_); }
+
+private:
+    Status first_;
+};
+
+}  // namespace
+
+Status clean_run_state(const EngineOptions& options, store::Store& store, const std::string& id) {
+    const store::Paths paths = TRY(paths_of(options, store));
+    Tries tries;
+    auto container = store.container(id);
+    const std::string cgroup_path = container ? runtime::cgroup_path(*container) : "/compose/" + id;
+    if (auto cgroup = runtime::Cgroup::open(cgroup_path)) {
+        tries.add(cgroup->kill_all());
+        tries.add(cgroup->remove());
+    }
+    if (base::exists(paths.netns(id))) tries.add(network::remove_netns(paths.netns(id)));
+    if (container && !container->ports.empty()) {
+        for (const auto& endpoint : container->endpoints)
+            tries.add(network::forget_published(network::table_name(paths.root), endpoint.ipv4, endpoint.ipv6));
+    }
+    tries.add(store.release_addresses(id));
+    if (container && !container->endpoints.empty()) tries.add(store.set_runtime(id, {}, {}));
+    tries.add(base::remove_tree(paths.container_run(id)));
+    return tries.result();
+}
+
+Status remove_container(const EngineOptions& options, store::Store& store, const std::string& id, bool volumes) {
+    const store::Paths paths = TRY(paths_of(options, store));
+    auto container = store.container(id);
+    Tries tries;
+    tries.add(clean_run_state(options, store, id));
+    tries.add(volume::remove_files(paths, id));
+    tries.add(base::remove_tree(paths.container(id)));
+    if (!container) return tries.result();  // a removal that was cut
+    TRY_VOID(store.transaction([&]() -> Status {
+        TRY_VOID(store.erase_container(id));
+        return store.add_event(store::container_event(*container, "destroy"));
+    }));
+    if (volumes) {
+        volume::VolumeStore all(store);
+        for (const auto& mount : container->spec.mounts) {
+            if (mount.type != Mount::Type::volume || !mount.anonymous) continue;
+            auto removed = all.remove(mount.source);
+            // In use by another container: its volume too; gone already: fine.
+            if (!removed && removed.error().code != base::Code::conflict && removed.error().code != base::Code::not_found) tries.add(std::move(removed));
+        }
+    }
+    return tries.result();
+}
+
+}  // namespace engine::supervisor

@@ -1,0 +1,142 @@
+// How a command finds the supervisor of a group, or starts one.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/file.h"
+#include "supervisor/client.h"
+#include "supervisor/guardian.h"
+#include "supervisor/spawn.h"
+
+extern char** environ;
+
+namespace engine::supervisor {
+
+using base::Code;
+using base::fail;
+using base::fail_errno;
+
+namespace {
+
+bool entered = false;
+
+constexpr int kReadyFd = 3, kLockFd = 4;
+
+}  // namespace
+
+void enter_if_asked(int argc, char** argv) {
+    entered = true;
+    auto arguments = parse_guardian_argv(argc, argv);
+    if (!arguments) return;
+    if (arguments->listen_fd < 0) {
+        // Nothing of the command's: its pipes must not stay open because of us.
+        (void)::syscall(SYS_close_range, kLockFd + 1, ~0u, 0);
+    }
+    guardian_main(std::move(*arguments));
+}
+
+Result<base::UniqueFd> connect_socket(const store::Paths& paths, const std::string& group) {
+    base::UniqueFd folder(::open(paths.group_dir(group).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!folder) return errno == ENOENT ? Result<base::UniqueFd>(base::UniqueFd()) : fail_errno("open \"" + paths.group_dir(group) + "\"");
+    base::UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!fd) return fail_errno("make a socket");
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/supervisor.sock", folder.get());
+    int result;
+    do {
+        result = ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) return fd;
+    // ECONNREFUSED: its processes were killed and the name is left.
+    if (errno == ENOENT || errno == ECONNREFUSED) return base::UniqueFd();
+    return fail_errno("connect to the supervisor of \"" + group + "\"");
+}
+
+Result<base::UniqueFd> take_start_lock(const store::Paths& paths, bool wait) {
+    base::UniqueFd fd(::open(start_lock(paths).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!fd) return fail_errno("open \"" + start_lock(paths) + "\"");
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    while (::fcntl(fd.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) != 0) {
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN || errno == EACCES) return base::UniqueFd();
+        return fail_errno("lock \"" + start_lock(paths) + "\"");
+    }
+    return fd;
+}
+
+Result<base::UniqueFd> spawn_guardian(const store::Paths& paths, const std::string& group, const base::UniqueFd& lock) {
+    if (!entered) return fail(Code::internal, "this program does not call engine::supervisor::enter_if_asked first, so it can't start a supervisor");
+    TRY_VOID(base::make_dirs(paths.group_dir(group), 0700));
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("make a pipe");
+    base::UniqueFd ready(ends[0]), child_end(ends[1]);
+    // Away from the numbers that the child gets them at.
+    base::UniqueFd ready_copy(::fcntl(child_end.get(), F_DUPFD_CLOEXEC, 10)), lock_copy(::fcntl(lock.get(), F_DUPFD_CLOEXEC, 10));
+    child_end.reset();
+    GuardianArguments arguments;
+    arguments.paths = paths;
+    arguments.group = group;
+    arguments.ready_fd = kReadyFd;
+    arguments.lock_fd = kLockFd;
+    auto argv = guardian_argv(arguments);
+    std::vector<char*> pointers;
+    for (auto& text : argv) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ready_copy.get(), kReadyFd);
+    posix_spawn_file_actions_adddup2(&actions, lock_copy.get(), kLockFd);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+    posix_spawn_file_actions_adddup2(&actions, 0, 1);
+    posix_spawn_file_actions_adddup2(&actions, 0, 2);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    pid_t child = -1;
+    int error = ::posix_spawn(&child, "/proc/self/exe", &actions, &attributes, pointers.data(), environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) return fail_errno("start the supervisor of \"" + group + "\"", error);
+    // It forks and goes at once: no child of the command is left.
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    ready_copy.reset();  // our copy of the guardian's end: its death must be an end of file
+    return ready;
+}
+
+Result<base::UniqueFd> connect_or_spawn(const store::Paths& paths, const std::string& group) {
+    auto connected = TRY(connect_socket(paths, group));
+    if (connected) return connected;
+    TRY_VOID(paths.make());
+    auto lock = TRY(take_start_lock(paths, true));
+    connected = TRY(connect_socket(paths, group));
+    if (connected) return connected;
+    auto ready = TRY(spawn_guardian(paths, group, lock));
+    char byte = 0;
+    ssize_t n;
+    do {
+        n = ::read(ready.get(), &byte, 1);
+    } while (n < 0 && errno == EINTR);
+    if (n != 1) return fail(Code::unavailable, "the supervisor of \"" + group + "\" did not start");
+    connected = TRY(connect_socket(paths, group));
+    if (!connected) return fail(Code::unavailable, "the supervisor of \"" + group + "\" does not answer");
+    return connected;
+}
+
+}  // namespace engine::supervisor
