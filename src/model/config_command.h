@@ -20,6 +20,7 @@ struct ConfigOptions {
     std::optional<std::string> hash;     ///< --hash: "*" or names with commas
     bool lock_image_digests = false, resolve_image_digests = false;
     bool quiet = false;
+    bool all_resources = false;          ///< --all-resources: also what no service uses
     std::optional<std::string> explain;  ///< --explain: a path in the model or a variable
     /// Turns an image reference into `name@sha256:…`; needed only for the two digest flags.
     std::function<base::Result<std::string>(const std::string& image)> resolve_digest;

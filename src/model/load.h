@@ -17,7 +17,7 @@ struct LoadOptions {
     std::string project_directory;            ///< --project-directory
     std::string project_name;                 ///< -p
     std::vector<std::string> env_files;       ///< --env-file
-    std::vector<std::string> profiles;        ///< --profile; COMPOSE_PROFILES is added
+    std::vector<std::string> profiles;        ///< --profile; none: COMPOSE_PROFILES; "*" is all
     std::map<std::string, std::string> environment;  ///< of the caller (see process_environment)
     std::string working_dir;                  ///< absolute; empty: the process's
     std::string stdin_text;                   ///< read for `-f -` when `stdin_given`; else standard input is read
@@ -27,6 +27,7 @@ struct LoadOptions {
          no_consistency = false;
     bool all_profiles = false;                ///< as --profile '*'
     bool compatibility = false;               ///< --compatibility
+    bool raw = false;                         ///< stop before the typed project: only `tree` is filled in (config --no-interpolate)
     bool explain = false;                     ///< keep the history of every value (config --explain)
 };
 
@@ -41,6 +42,7 @@ struct Loaded {
     Project project;                       ///< meaningful only when ok()
     std::vector<Diagnostic> diagnostics;   ///< errors and warnings of the whole load
     std::map<std::string, VariableUse> variables;
+    std::map<std::string, std::string> variable_origins;  ///< variable → `.env:3`, for those that an env file sets
 
     bool ok() const;
     std::vector<Diagnostic> errors() const;
@@ -71,6 +73,9 @@ enum class Dependencies : uint8_t { include, ignore };
 /// Unknown: `no such service: X` with a suggestion; a cycle: `dependency cycle detected: a -> b -> a`.
 base::Result<std::vector<std::string>> select_services(Project& project, const std::vector<std::string>& names,
                                                        Dependencies dependencies = Dependencies::include);
+/// Drops networks, volumes, configs, secrets and models that no enabled service uses, as Docker Compose does unless
+/// --all-resources is given.
+void remove_unused(Project& project);
 /// Services that depend on this one, directly; sorted.
 std::vector<std::string> dependents_of(const Project& project, std::string_view service);
 

@@ -34,8 +34,8 @@ public:
     struct Member;
     using Sequence = std::vector<Node>;
     using Mapping = std::vector<Member>;
-    /// What `!reset` and `!override` ask of the merge.
-    enum class Tag : uint8_t { none, reset, override };
+    /// What `!reset` and `!override` ask of the merge; timestamp: an unquoted date, which no attribute takes.
+    enum class Tag : uint8_t { none, reset, override, timestamp };
 
     Node() = default;
     Node(bool value) : value_(value) {}
@@ -104,5 +104,6 @@ struct Node::Member {
     Node value;
     Place place;  ///< of the key
 };
+bool operator==(const Node::Member& a, const Node::Member& b);
 
 }  // namespace compose::model

@@ -58,6 +58,13 @@ struct Hook {  ///< post_start, pre_stop, develop.watch[].exec
     Extensions extensions;
 };
 
+/// pre_start[]: an init container that runs to its end before the service starts (compose-spec chapter 05 "pre_start").
+struct PreStart {
+    Hook hook;
+    std::string image;  ///< empty: the service's
+    bool per_replica = false;
+};
+
 struct Build {
     std::string context, dockerfile, dockerfile_inline;
     Strings entitlements;
@@ -131,8 +138,7 @@ struct GenericResource {
     Extensions extensions, spec_extensions;
 };
 struct Resource {
-    std::string cpus;  ///< a number as written: Docker prints limits.cpus as a number
-    double nano_cpus() const;  ///< cpus as a number, 0 when not set
+    double cpus = 0;
     Bytes memory;
     int64_t pids = 0;
     std::vector<DeviceRequest> devices;
@@ -359,6 +365,7 @@ struct Service {
     Strings volumes_from;
     std::string working_dir;
     std::vector<Hook> post_start, pre_stop;
+    std::vector<PreStart> pre_start;
     Extensions extensions;
 
     /// deploy.replicas, else scale, else 1.

@@ -8,9 +8,16 @@
 
 namespace compose::model {
 
-/// The project as a tree: keys sorted, long forms, defaults as Docker Compose prints them.
-Node to_tree(const Project& project);
-Node to_tree(const Service& service);
+/// Docker Compose's JSON has members that its YAML leaves out (`command: null`, `ipam: {}` …).
+enum class Form : uint8_t { yaml, json };
+
+/// The project as a tree: long forms, defaults as Docker Compose prints them.
+Node to_tree(const Project& project, Form form = Form::yaml);
+Node to_tree(const Service& service, Form form = Form::yaml);
+Node to_tree(const Network& network, Form form = Form::yaml);
+Node to_tree(const Volume& volume, Form form = Form::yaml);
+/// Every `$` in keys and strings doubled, so that the text can be read in again.
+void escape_dollars(Node& tree);
 
 /// YAML in block style, strings quoted only where needed, two blanks a level; loads back to an equal tree.
 std::string to_yaml(const Node& tree);

@@ -1,0 +1,248 @@
+#include "model/check.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "base/text.h"
+
+namespace compose::model {
+
+namespace {
+
+constexpr std::string_view kServicePrefix = "service:";
+constexpr std::string_view kInvalid = ": invalid compose project";
+
+class Consistency {
+public:
+    Consistency(const Project& project, Report& report) : project_(project), report_(report) {}
+
+    void run(const std::set<std::string>& broken) {
+        std::map<std::string, std::string> containers;
+        for (const auto& [name, service] : project_.services) {
+            if (!service.container_name.empty()) {
+                auto [known, fresh] = containers.emplace(service.container_name, name);
+                if (!fresh) {
+                    error(at(name, ".container_name"), "container name " + base::quote(service.container_name) + " is already in use by service " +
+                                                           base::quote(known->second));
+                }
+            }
+            if (!broken.contains(name)) check(name, service);
+        }
+        if (!report_.failed()) cycles();
+    }
+
+private:
+    static std::string at(const std::string& service, const std::string& rest) { return "services." + service + rest; }
+
+    Place place(const std::string& path) const {
+        base::SourcePos pos = project_.where(path);
+        for (uint32_t index = 0; index < report_.files.files.size(); ++index) {
+            if (report_.files.files[index].name == pos.file) return {index, static_cast<uint32_t>(pos.line), static_cast<uint32_t>(pos.column)};
+        }
+        return {};
+    }
+
+    void error(const std::string& path, std::string message, std::string suggestion = {}) {
+        report_.error(place(path), path, std::move(message), std::move(suggestion));
+    }
+
+    template <class T>
+    static std::string nearest(const std::string& name, const std::map<std::string, T>& known) {
+        std::vector<std::string> names;
+        for (const auto& [one, value] : known) names.push_back(one);
+        auto near = base::closest(name, names);
+        return near ? "did you mean " + base::quote(*near) + "?" : "";
+    }
+
+    std::string quoted(const std::string& name) const { return "service " + base::quote(name); }
+
+    void check(const std::string& name, const Service& service) {
+        std::string path = "services." + name;
+        if (!service.build && service.image.empty() && !service.provider) {
+            error(path, quoted(name) + " has neither an image nor a build context specified" + std::string(kInvalid));
+        }
+        if (service.build) build(name, service);
+        if (!service.network_mode.empty() && !service.networks.empty()) {
+            error(path + ".network_mode", "service " + name + " declares mutually exclusive `network_mode` and `networks`" + std::string(kInvalid));
+        }
+        for (const auto& [network, attachment] : service.networks) {
+            if (project_.networks.contains(network)) continue;
+            error(path + ".networks." + network, quoted(name) + " refers to undefined network " + network + std::string(kInvalid),
+                  nearest(network, project_.networks));
+        }
+        if (service.healthcheck && !service.healthcheck->test.empty()) {
+            const std::string& first = service.healthcheck->test.front();
+            if (first != "CMD" && first != "CMD-SHELL" && first != "NONE") {
+                error(path + ".healthcheck.test", "healthcheck.test must start either by \"CMD\", \"CMD-SHELL\" or \"NONE\"");
+            }
+        }
+        for (const auto& [other, dependency] : service.depends_on) depends_on(name, other, dependency);
+        volumes(name, service);
+        auto references = [&](const std::vector<FileReference>& list, const auto& known, const char* kind, const std::string& key) {
+            for (size_t index = 0; index < list.size(); ++index) {
+                if (known.contains(list[index].source)) continue;
+                error(path + "." + key + "[" + std::to_string(index) + "]",
+                      quoted(name) + " refers to undefined " + kind + " " + list[index].source + std::string(kInvalid),
+                      nearest(list[index].source, known));
+            }
+        };
+        references(service.configs, project_.configs, "config", "configs");
+        references(service.secrets, project_.secrets, "secret", "secrets");
+        if (service.build) references(service.build->secrets, project_.secrets, "build secret", "build.secrets");
+        for (const auto& [model, binding] : service.models) {
+            if (!project_.models.contains(model)) {
+                error(path + ".models", quoted(name) + " refers to undefined model " + model + std::string(kInvalid), nearest(model, project_.models));
+            }
+        }
+        limits(name, service);
+        if (service.develop) {
+            for (size_t index = 0; index < service.develop->watch.size(); ++index) {
+                const Trigger& rule = service.develop->watch[index];
+                if (!rule.target.empty() || rule.action == "rebuild" || rule.action == "restart") continue;
+                error(path + ".develop.watch[" + std::to_string(index) + "]", "target is required for non-rebuild actions" + std::string(kInvalid));
+            }
+        }
+        targets(name, service);
+    }
+
+    void build(const std::string& name, const Service& service) {
+        const Build& build = *service.build;
+        std::string path = "services." + name + ".build";
+        if (!build.dockerfile_inline.empty() && !build.dockerfile.empty()) {
+            error(path + ".dockerfile_inline", quoted(name) + " declares mutually exclusive dockerfile and dockerfile_inline" + std::string(kInvalid));
+        }
+        for (const auto& [key, context] : build.additional_contexts) {
+            if (!context.starts_with(kServicePrefix)) continue;
+            std::string other = context.substr(kServicePrefix.size());
+            auto found = project_.services.find(other);
+            if (found == project_.services.end()) {
+                error(path + ".additional_contexts", quoted(name) + " declares unknown service " + base::quote(other) + " as additional contexts " + key,
+                      nearest(other, project_.services));
+            } else if (!found->second.build) {
+                error(path + ".additional_contexts", quoted(name) + " declares non-buildable service " + base::quote(other) + " as additional contexts " + key);
+            }
+        }
+        if (!build.platforms.empty() && !service.platform.empty() &&
+            std::find(build.platforms.begin(), build.platforms.end(), service.platform) == build.platforms.end()) {
+            error(path + ".platforms", "service.build.platforms MUST include service.platform " + base::quote(service.platform) + std::string(kInvalid));
+        }
+    }
+
+    void depends_on(const std::string& name, const std::string& other, const Dependency& dependency) {
+        if (project_.services.contains(other)) return;
+        auto hidden = project_.disabled_services.find(other);
+        if (hidden != project_.disabled_services.end() && !dependency.required) return;
+        std::string suggestion;
+        if (hidden != project_.disabled_services.end()) {
+            suggestion = base::quote(other) + " is disabled by profile " + base::join(hidden->second.profiles, ", ") +
+                         ": enable it with --profile, or set required: false";
+        } else {
+            suggestion = nearest(other, project_.services);
+        }
+        error("services." + name + ".depends_on." + other,
+              quoted(name) + " depends on undefined service " + base::quote(other) + std::string(kInvalid), suggestion);
+    }
+
+    void volumes(const std::string& name, const Service& service) {
+        for (size_t index = 0; index < service.volumes.size(); ++index) {
+            const Mount& mount = service.volumes[index];
+            if (mount.type != "volume" || mount.source.empty() || project_.volumes.contains(mount.source)) continue;
+            struct stat info{};
+            std::string file = project_.working_dir + "/" + mount.source;
+            std::string suggestion = nearest(mount.source, project_.volumes);
+            if (mount.source.find('/') != std::string::npos || ::stat(file.c_str(), &info) == 0) {
+                suggestion = "a path starts with ./ : ./" + mount.source;
+            }
+            error("services." + name + ".volumes[" + std::to_string(index) + "]",
+                  quoted(name) + " refers to undefined volume " + mount.source + std::string(kInvalid), suggestion);
+        }
+    }
+
+    void limits(const std::string& name, const Service& service) {
+        std::string path = "services." + name;
+        auto distinct = [&](const std::string& a, const std::string& b) {
+            error(path + "." + a, "can't set distinct values on '" + a + "' and '" + b + "'" + std::string(kInvalid));
+        };
+        if (service.scale && service.deploy && service.deploy->replicas && *service.scale != *service.deploy->replicas) {
+            distinct("scale", "deploy.replicas");
+        }
+        if (service.deploy && service.deploy->resources.limits) {
+            const Resource& limits = *service.deploy->resources.limits;
+            if (service.cpus != 0 && limits.cpus != service.cpus) distinct("cpus", "deploy.resources.limits.cpus");
+            if (service.mem_limit && limits.memory != service.mem_limit) distinct("mem_limit", "deploy.resources.limits.memory");
+            if (service.pids_limit != 0 && limits.pids != service.pids_limit) distinct("pids_limit", "deploy.resources.limits.pids");
+        }
+        if (service.deploy && service.deploy->resources.reservations && service.mem_reservation &&
+            service.deploy->resources.reservations->memory != service.mem_reservation) {
+            distinct("mem_reservation", "deploy.resources.reservations.memory");
+        }
+        if (service.replicas() > 1 && !service.container_name.empty()) {
+            std::string attribute = service.scale ? "scale" : "deploy.replicas";
+            error(path + ".container_name", "can't set container_name and " + attribute + " as container name must be unique" + std::string(kInvalid));
+        }
+    }
+
+    void targets(const std::string& name, const Service& service) {
+        std::map<std::string, std::string> mounted;
+        auto mount = [&](const std::string& target, const std::string& path) {
+            auto [known, fresh] = mounted.emplace(target, path);
+            if (!fresh) error(path, "target " + target + " already mounted as " + known->second);
+        };
+        std::string path = "services." + name;
+        auto index_path = [&](const char* key, size_t index) { return path + "." + key + "[" + std::to_string(index) + "]"; };
+        for (size_t index = 0; index < service.tmpfs.size(); ++index) {
+            mount(service.tmpfs[index].substr(0, service.tmpfs[index].find(':')), index_path("tmpfs", index));
+        }
+        for (size_t index = 0; index < service.volumes.size(); ++index) mount(service.volumes[index].target, index_path("volumes", index));
+        for (size_t index = 0; index < service.configs.size(); ++index) {
+            const FileReference& config = service.configs[index];
+            mount(config.target.empty() ? "/" + config.source : config.target, index_path("configs", index));
+        }
+        for (size_t index = 0; index < service.secrets.size(); ++index) {
+            const FileReference& secret = service.secrets[index];
+            std::string target = secret.target.empty() ? secret.source : secret.target;
+            mount(target.starts_with('/') ? target : "/run/secrets/" + target, index_path("secrets", index));
+        }
+    }
+
+    /// Depth first in the order of names; the first cycle met is shown as the path it makes.
+    void cycles() {
+        std::set<std::string> done;
+        std::vector<std::string> stack;
+        std::function<bool(const std::string&)> visit = [&](const std::string& name) {
+            if (done.contains(name)) return false;
+            auto open = std::find(stack.begin(), stack.end(), name);
+            if (open != stack.end()) {
+                std::vector<std::string> cycle(open, stack.end());
+                cycle.push_back(name);
+                error("services." + cycle[0] + ".depends_on." + cycle[1], "dependency cycle detected: " + base::join(cycle, " -> "));
+                return true;
+            }
+            auto service = project_.services.find(name);
+            if (service == project_.services.end()) return false;
+            stack.push_back(name);
+            for (const auto& [other, dependency] : service->second.depends_on) {
+                if (visit(other)) return true;
+            }
+            stack.pop_back();
+            done.insert(name);
+            return false;
+        };
+        for (const auto& [name, service] : project_.services) {
+            if (visit(name)) return;
+        }
+    }
+
+    const Project& project_;
+    Report& report_;
+};
+
+}  // namespace
+
+void check_consistency(const Project& project, const std::set<std::string>& broken, Report& report) {
+    Consistency(project, report).run(broken);
+}
+
+}  // namespace compose::model

@@ -1,0 +1,14 @@
+#pragma once
+// Files of variables that services name: env_file and label_file.
+#include "model/project.h"
+#include "model/report.h"
+
+namespace compose::model {
+
+/// Below `environment` go the contents of `env_file` (compose-spec 05-services.md), and names without a value are resolved.
+/// For enabled services; of those only for `only`, when it is given.
+void resolve_env_files(Project& project, Report& report, const std::string* only = nullptr);
+/// Below `labels` go the contents of `label_file`.
+void resolve_label_files(Project& project, Report& report, const std::string* only = nullptr);
+
+}  // namespace compose::model

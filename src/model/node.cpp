@@ -1,0 +1,77 @@
+#include "model/node.h"
+
+#include <algorithm>
+
+namespace compose::model {
+
+Node::Node(Mapping members) : value_(std::move(members)) {}
+
+const Node::Member* Node::find_member(std::string_view key) const {
+    if (!is_mapping()) return nullptr;
+    for (const Member& member : members()) {
+        if (member.key == key) return &member;
+    }
+    return nullptr;
+}
+
+const Node* Node::find(std::string_view key) const {
+    const Member* member = find_member(key);
+    return member != nullptr ? &member->value : nullptr;
+}
+
+Node* Node::find(std::string_view key) { return const_cast<Node*>(std::as_const(*this).find(key)); }
+
+Node& Node::set(std::string_view key, Node value) {
+    Node& slot = at(key);
+    slot = std::move(value);
+    return slot;
+}
+
+Node& Node::at(std::string_view key) {
+    if (Node* found = find(key)) return *found;
+    members().push_back({std::string(key), Node(), Place{}});
+    return members().back().value;
+}
+
+bool Node::erase(std::string_view key) {
+    if (!is_mapping()) return false;
+    auto& list = members();
+    auto found = std::find_if(list.begin(), list.end(), [&](const Member& member) { return member.key == key; });
+    if (found == list.end()) return false;
+    list.erase(found);
+    return true;
+}
+
+size_t Node::size() const {
+    if (is_sequence()) return items().size();
+    if (is_mapping()) return members().size();
+    return 0;
+}
+
+std::string_view Node::type_name() const {
+    switch (value_.index()) {
+        case 0: return "null";
+        case 1: return "boolean";
+        case 2: return "integer";
+        case 3: return "number";
+        case 4: return tag == Tag::timestamp ? "date" : "string";
+        case 5: return "list";
+        default: return "mapping";
+    }
+}
+
+bool Node::operator==(const Node& other) const {
+    if (is_number() && other.is_number() && value_.index() != other.value_.index()) return as_double() == other.as_double();
+    if (value_.index() != other.value_.index()) return false;
+    if (!is_mapping()) return value_ == other.value_;
+    if (size() != other.size()) return false;
+    for (const Member& member : members()) {
+        const Node* twin = other.find(member.key);
+        if (twin == nullptr || !(member.value == *twin)) return false;
+    }
+    return true;
+}
+
+bool operator==(const Node::Member& a, const Node::Member& b) { return a.key == b.key && a.value == b.value; }
+
+}  // namespace compose::model
