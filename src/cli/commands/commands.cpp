@@ -1,0 +1,22 @@
+#include "cli/commands/commands.h"
+
+namespace compose::cli {
+namespace {
+
+constexpr const Command* kAll[] = {
+    &kAttach, &kBridge, &kBuild, &kCommit, &kCompletion, &kConfig, &kCp, &kCreate, &kDown, &kEvents, &kExec, &kExport, &kImages,
+    &kKill, &kLogs, &kLs, &kPause, &kPlan, &kPort, &kPs, &kPublish, &kPull, &kPush, &kRestart, &kRm, &kRun, &kScale, &kStart,
+    &kStats, &kStop, &kTop, &kUnpause, &kUp, &kVersion, &kVolumes, &kWait, &kWatch,
+};
+
+}  // namespace
+
+std::span<const Command* const> commands() { return kAll; }
+
+const Command* find_command(std::string_view name) {
+    for (const Command* command : kAll)
+        if (command->name == name || (!command->alias.empty() && command->alias == name)) return command;
+    return nullptr;
+}
+
+}  // namespace compose::cli

@@ -1,0 +1,27 @@
+#include "cli/commands/commands.h"
+#include "cli/operate.h"
+
+namespace compose::cli {
+namespace {
+
+constexpr Flag kFlags[] = {
+    {"no-deps", 0, Flag::Type::boolean, "Don't start linked services"},
+};
+
+Result<int> run(Context& context, const Arguments& arguments) {
+    auto scales = TRY(scales_of(arguments.operands));
+    std::vector<std::string> services;
+    for (auto& [service, count] : scales) services.push_back(service);
+    auto* project = TRY(file_project_with(context, services, arguments.on("no-deps") ? model::Dependencies::ignore : model::Dependencies::include));
+    plan::Options options = base_options(context, arguments, plan::Verb::scale);
+    options.services = services;
+    options.scale = scales;
+    options.no_deps = arguments.on("no-deps");
+    return operate(context, *project, options, run::scale);
+}
+
+}  // namespace
+
+const Command kScale{"scale", "[SERVICE=REPLICAS...]", "Scale services", kFlags, run, 1};
+
+}  // namespace compose::cli

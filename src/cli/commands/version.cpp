@@ -1,0 +1,33 @@
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/commands/commands.h"
+#include "cli/version.h"
+
+namespace compose::cli {
+namespace {
+
+using Type = Flag::Type;
+constexpr Flag kFlags[] = {
+    {"format", 'f', Type::text, "Format the output. Values: [pretty | json]", "pretty"},
+    {"short", 0, Type::boolean, "Shows only Compose's version number"},
+};
+
+Result<int> run(Context&, const Arguments& arguments) {
+    std::string version = kProgramVersion, format = arguments.text("format"), text = "compose version " + version + "\n";
+    if (arguments.on("short"))
+        text = version + "\n";
+    else if (format == "json")
+        text = "{\"version\":\"" + version + "\"}\n";
+    else if (format != "pretty" && !format.empty())
+        return fail(Code::invalid, "unsupported format " + base::quote(format) + ": use pretty or json");
+    TRY_VOID(base::write_all(STDOUT_FILENO, text));
+    return 0;
+}
+
+}  // namespace
+
+const Command kVersion{"version", "[OPTIONS]", "Show the Compose version information", kFlags, run, 0, 0};
+
+}  // namespace compose::cli
