@@ -290,6 +290,8 @@ base::Status Cgroup::remove() {
                 break;
             }
         }
+        // The parent too when this was its last; a create that races with it makes it anew.
+        if (size_t slash = path_.rfind('/'); slash > 0 && result) ::rmdir((folder.substr(0, folder.size() - path_.size()) + path_.substr(0, slash)).c_str());
     }
     return result;
 }

@@ -74,8 +74,15 @@ base::Status make_cgroup_folder(const CgroupHierarchy& hierarchy, const std::str
             size_t slash = path.rfind('/');
             if (slash == 0 || slash == std::string::npos) return base::fail_errno("make control group " + base::quote(folder));
             if (hierarchy.unified) hand_down(hierarchy.mount_point);
-            TRY_VOID(make_cgroup_folder(hierarchy, path.substr(0, slash)));
-            if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return base::fail_errno("make control group " + base::quote(folder));
+            // The parent may be removed again by whoever ends its last container: then both are made once more.
+            int made = -1;
+            for (int attempt = 0; attempt < 16 && made != 0; ++attempt) {
+                TRY_VOID(make_cgroup_folder(hierarchy, path.substr(0, slash)));
+                made = ::mkdir(folder.c_str(), 0755);
+                if (made != 0 && errno == EEXIST) made = 0;
+                if (made != 0 && errno != ENOENT) break;
+            }
+            if (made != 0) return base::fail_errno("make control group " + base::quote(folder));
             if (hierarchy.unified) hand_down(hierarchy.mount_point + path.substr(0, slash));
         }
     }
