@@ -168,7 +168,11 @@ Result<LogCursor::Start> LogCursor::start_at(size_t number, size_t record) {
 Result<LogCursor::Start> LogCursor::start_at_tail(uint64_t lines) {
     (void)TRY(refresh());
     if (segments_.empty()) return Start{};
-    if (lines == 0) return start_at(segments_.size() - 1, segments_.back().records.size());
+    if (lines == 0) {
+        auto start = TRY(start_at(segments_.size() - 1, segments_.back().records.size()));
+        start.carry = {};  // a line that has begun is a line before the end
+        return start;
+    }
     uint64_t found = 0;
     std::array<bool, 2> seen_last{false, false};
     for (size_t s = segments_.size(); s-- > 0;) {

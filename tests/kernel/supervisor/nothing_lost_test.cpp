@@ -1,0 +1,172 @@
+// kill -9 at any time: no container, no byte of a log and no exit code is lost.
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "group.h"
+
+namespace engine::supervisor::testing {
+namespace {
+
+using NothingLost = Group;
+
+size_t count_fds(pid_t pid) {
+    return base::list_dir("/proc/" + std::to_string(pid) + "/fd").value_or(std::vector<std::string>{}).size();
+}
+
+/// Numbers its lines until the file /signal/stop appears, then says how many there were.
+std::string counting(int exit_code) {
+    return "n=0; while ! test -e /signal/stop; do n=$((n+1)); echo line $n; echo error $n >&2; done; echo total $n; exit " + std::to_string(exit_code);
+}
+
+class Loaded : public Group {
+protected:
+    void SetUp() override {
+        Group::SetUp();
+        if (!client_) return;
+        signal_ = paths_.root + "/signal";
+        ASSERT_TRUE(base::make_dirs(signal_));
+    }
+    std::function<void(ContainerSpec&)> with_signal() {
+        return [this](ContainerSpec& spec) {
+            Mount mount;
+            mount.source = signal_;
+            mount.target = "/signal";
+            spec.mounts.push_back(mount);
+        };
+    }
+    /// Every line from 1 to the total, in order, in both streams, once.
+    void expect_whole(const std::string& id) {
+        int64_t out = 0, err = 0, total = -1;
+        for (const auto& line : base::split(log_text(id), '\n')) {
+            if (line.starts_with("line ")) {
+                ASSERT_EQ(line, "line " + std::to_string(++out));
+            } else if (line.starts_with("error ")) {
+                ASSERT_EQ(line, "error " + std::to_string(++err));
+            } else if (line.starts_with("total ")) {
+                total = base::parse_int(line.substr(6)).value_or(-2);
+            } else {
+                ASSERT_EQ(line, "");
+            }
+        }
+        EXPECT_EQ(out, total);
+        EXPECT_EQ(err, total);
+        EXPECT_GT(total, 0);
+    }
+    std::string signal_;
+};
+
+TEST_F(Loaded, supervisor_killed_50_times_under_log_load) {
+    std::vector<std::string> writers, shorts;
+    for (int i = 0; i < 2; i++) writers.push_back(run("writer" + std::to_string(i), counting(20 + i), with_signal()));
+    for (int i = 0; i < 50; i++) {
+        shorts.push_back(create("short" + std::to_string(i), "echo only; exit " + std::to_string(i % 7)));
+        pid_t victim = 0;
+        wait_for([&] { return (victim = supervisor()) != 0; }, "a supervisor");
+        // Sometimes before, sometimes after, sometimes in the middle of a start.
+        if (i % 3 == 0) kill_hard(victim);
+        start(shorts.back());
+        if (i % 3 == 1) kill_hard(victim);
+        if (i % 3 == 2) {
+            wait_exited(shorts.back());
+            kill_hard(victim);
+        }
+    }
+    ASSERT_TRUE(base::write_file(signal_ + "/stop", ""));
+    for (int i = 0; i < 2; i++) {
+        EXPECT_EQ(wait_exited(writers[static_cast<size_t>(i)]).exit_code, 20 + i);
+        expect_whole(writers[static_cast<size_t>(i)]);
+    }
+    for (int i = 0; i < 50; i++) {
+        EXPECT_EQ(wait_exited(shorts[static_cast<size_t>(i)]).exit_code, i % 7) << i;
+        auto text = log_text(shorts[static_cast<size_t>(i)]);
+        // A start that was killed before it was stored is made again: then it has run twice, as the command was told.
+        EXPECT_TRUE(text == "only\n" || text == "only\nonly\n") << text;
+    }
+}
+
+TEST_F(Loaded, policy_health_and_stop_go_on_under_the_next_supervisor) {
+    auto id = run("worker", "trap 'exit 4' TERM; echo up; while ! test -e /signal/stop; do sleep 0.05; done; rm /signal/stop; exit 1", [this](ContainerSpec& spec) {
+        with_signal()(spec);
+        spec.restart.name = "always";
+        spec.health_check = HealthCheck{{"CMD", "true"}, std::chrono::milliseconds(200), std::chrono::seconds(20), {}, {}, 2};
+    });
+    wait_log(id, "up");
+    pid_t first = supervisor();
+    kill_hard(first);
+    wait_for([&] { pid_t next = supervisor(); return next != 0 && next != first; }, "the next supervisor");
+    wait(id, [](const ContainerState& now) { return now.health == HealthStatus::healthy; }, "health");
+    ASSERT_TRUE(base::write_file(signal_ + "/stop", ""));
+    wait(id, [](const ContainerState& now) { return now.status == ContainerStatus::running && now.restart_count == 1; }, "the restart");
+    kill_hard(supervisor());
+    ASSERT_TRUE(client_->stop(id, std::chrono::seconds(60)));
+    EXPECT_EQ(state(id).status, ContainerStatus::exited);
+    EXPECT_EQ(state(id).exit_code, 4);
+}
+
+TEST_F(Loaded, guardian_killed_under_log_load) {
+    auto writer = run("writer", counting(33), with_signal());
+    wait_log(writer, "line 10");
+    for (int i = 0; i < 3; i++) {
+        pid_t before = guardian();
+        ASSERT_NE(before, 0);
+        kill_hard(before);
+        wait_for([&] { pid_t next = guardian(); return next != 0 && next != before && supervisor() != 0; }, "the next guardian");
+    }
+    auto other = run("other", "exit 6");  // new ones are children of the new guardian
+    EXPECT_EQ(wait_exited(other).exit_code, 6);
+    ASSERT_TRUE(base::write_file(signal_ + "/stop", ""));
+    auto ended = wait_exited(writer);
+    // By PIDFD_GET_INFO where the kernel has it (6.15); else said to be unknown.
+    EXPECT_TRUE(ended.exit_code == 33 || ended.exit_code == 255) << ended.exit_code;
+    expect_whole(writer);
+}
+
+TEST_F(Loaded, both_killed_and_the_next_command_finds_what_lives_and_what_has_died) {
+    auto quiet = run("quiet", "trap 'exit 8' TERM; while ! test -e /signal/stop; do sleep 0.05; done; exit 5", with_signal());
+    auto dies = run("dies", "while ! test -e /signal/die; do sleep 0.05; done; exit 5", with_signal());
+    pid_t keeper = guardian(), child = supervisor();
+    ASSERT_EQ(::kill(child, SIGSTOP), 0);
+    kill_hard(keeper);
+    kill_hard(child);
+    ASSERT_TRUE(base::write_file(signal_ + "/die", ""));
+    const pid_t dead = state(dies).pid;
+    wait_for([&] {
+        // A zombie of another parent has ended too.
+        auto text = base::read_file("/proc/" + std::to_string(dead) + "/stat", 4096).value_or(") Z");
+        return text.find(") Z") != std::string::npos;
+    }, "the death");
+    auto client = SupervisorClient::connect_or_start(options_, "kt");
+    ASSERT_TRUE(client) << client.error().message();
+    EXPECT_EQ(wait_exited(dies).exit_code, 255);
+    EXPECT_NE(state(dies).error, "");
+    EXPECT_EQ(state(quiet).status, ContainerStatus::running);
+    ASSERT_TRUE((*client)->stop(quiet, std::chrono::seconds(60)));
+    auto ended = wait_exited(quiet);
+    EXPECT_TRUE(ended.exit_code == 8 || ended.exit_code == 255) << ended.exit_code;
+}
+
+TEST_F(NothingLost, a_thousand_short_ones_leak_nothing) {
+    auto keeper = run("keeper", "while :; do sleep 1; done");
+    auto warm = create("warm", "exit 0");
+    for (int i = 0; i < 20; i++) {
+        start(warm);
+        wait_exited(warm);
+    }
+    pid_t one = supervisor(), two = guardian();
+    const size_t fds_before = count_fds(one), guard_before = count_fds(two);
+    for (int round = 0; round < 50; round++) {
+        std::vector<std::string> ids;
+        for (int i = 0; i < 20; i++) ids.push_back(create("r" + std::to_string(round) + "-" + std::to_string(i), "exit 0", [](ContainerSpec& spec) { spec.auto_remove = true; }));
+        for (const auto& result : client_->start_many(ids, {})) ASSERT_TRUE(result.status) << result.status.error().message();
+        for (const auto& id : ids) wait_for([&] { return !store_->container(id); }, "the removal");
+    }
+    EXPECT_EQ(supervisor(), one);
+    wait_for([&] { return count_fds(one) <= fds_before && count_fds(two) <= guard_before; }, "as few fds as before");
+    EXPECT_EQ(base::list_dir(paths_.containers()).value().size(), 2u);
+    EXPECT_EQ(base::list_dir(paths_.containers_run()).value().size(), 1u);
+}
+
+}  // namespace
+}  // namespace engine::supervisor::testing

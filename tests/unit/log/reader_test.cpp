@@ -1,0 +1,214 @@
+#include <thread>
+
+#include "log_fixture.h"
+
+namespace engine::log {
+namespace {
+
+using Texts = std::vector<std::string>;
+
+TEST_F(LogFolder, an_absent_log_is_empty) {
+    EXPECT_TRUE(lines().empty());
+    EXPECT_EQ(copied(), "");
+    EXPECT_EQ(end_position(folder_), 0u);
+    EXPECT_EQ(last_lines(folder_, 5), "");
+}
+
+TEST_F(LogFolder, tail_counts_lines_of_both_streams_and_an_unfinished_last_one) {
+    open();
+    put("a1\na2\n");
+    put("b1\n", Stream::err);
+    put("a3\na4");
+    struct Row {
+        int64_t tail;
+        Texts texts;
+    };
+    const Row rows[] = {{-1, {"a1", "a2", "b1", "a3", "a4"}}, {0, {}}, {1, {"a4"}}, {2, {"a3", "a4"}}, {3, {"b1", "a3", "a4"}},
+                        {4, {"a2", "b1", "a3", "a4"}}, {5, {"a1", "a2", "b1", "a3", "a4"}}, {50, {"a1", "a2", "b1", "a3", "a4"}}};
+    for (const auto& row : rows) {
+        LogOptions options;
+        options.tail = row.tail;
+        EXPECT_EQ(texts(options), row.texts) << row.tail;
+    }
+    LogOptions two;
+    two.tail = 2;
+    EXPECT_EQ(copied(two), "a3\na4");
+    EXPECT_EQ(last_lines(folder_, 2), "a3\na4\n");
+}
+
+TEST_F(LogFolder, tail_over_a_line_that_came_in_parts) {
+    open();
+    put("old\nfirst half");
+    put(", second half\n");
+    put("last\n");
+    LogOptions options;
+    options.tail = 2;
+    EXPECT_EQ(texts(options), (Texts{"first half, second half", "last"}));
+    EXPECT_EQ(copied(options), "first half, second half\nlast\n");
+}
+
+TEST_F(LogFolder, tail_over_segments) {
+    LogSettings settings;
+    settings.max_size = 50;
+    settings.max_files = 100;
+    open(settings);
+    for (int i = 0; i < 100; i++) put("line " + std::to_string(i) + "\n");
+    for (int64_t tail : {1, 7, 33, 100, 1000}) {
+        LogOptions options;
+        options.tail = tail;
+        auto all = texts(options);
+        EXPECT_EQ(all.size(), static_cast<size_t>(std::min<int64_t>(tail, 100)));
+        EXPECT_EQ(all.back(), "line 99");
+        EXPECT_EQ(copied(options).size() > 0, true);
+        EXPECT_EQ(std::count(copied(options).begin(), copied(options).end(), '\n') >= 0, true);
+    }
+}
+
+TEST_F(LogFolder, since_and_until_go_by_the_time_of_each_record) {
+    open();
+    put("first\n");
+    ::usleep(20'000);
+    base::Time middle = base::now();
+    ::usleep(20'000);
+    put("second\n");
+    LogOptions since;
+    since.since = middle;
+    EXPECT_EQ(texts(since), Texts{"second"});
+    EXPECT_EQ(copied(since), "second\n");
+    LogOptions until;
+    until.until = middle;
+    EXPECT_EQ(texts(until), Texts{"first"});
+    EXPECT_EQ(copied(until), "first\n");
+    LogOptions early;
+    early.until = 1;
+    EXPECT_TRUE(texts(early).empty());
+    LogOptions both;
+    both.since = middle;
+    both.tail = 10;
+    EXPECT_EQ(texts(both), Texts{"second"});
+}
+
+TEST_F(LogFolder, timestamps_are_of_the_time_of_writing) {
+    open();
+    base::Time before = base::now();
+    put("x\ny\n");
+    LogOptions options;
+    options.timestamps = true;
+    auto rows = base::split(copied(options), '\n');
+    ASSERT_EQ(rows.size(), 3u);
+    auto [stamp, rest] = base::cut(rows[0], ' ');
+    EXPECT_EQ(rest, "x");
+    auto time = base::parse_time(stamp);
+    ASSERT_TRUE(time) << stamp;
+    EXPECT_GE(*time, before);
+    EXPECT_LE(*time, base::now());
+}
+
+TEST_F(LogFolder, a_copy_keeps_lines_of_two_streams_whole) {
+    open();
+    put("out begins, ");
+    put("err line\n", Stream::err);
+    put("out ends\n");
+    put("tail without end", Stream::err);
+    EXPECT_EQ(copied(), "err line\nout begins, out ends\ntail without end");
+    EXPECT_EQ(texts(), (Texts{"err line", "out begins, out ends", "tail without end"}));
+}
+
+TEST_F(LogFolder, a_line_of_megabytes_comes_in_parts) {
+    open();
+    for (int i = 0; i < 30; i++) put(std::string(100'000, 'm'));
+    put("\n");
+    size_t total = 0, ends = 0;
+    for (auto& line : lines()) total += line.text.size(), ends += line.ends_line ? 1 : 0;
+    EXPECT_EQ(total, 3'000'000u);
+    EXPECT_EQ(ends, 1u);
+    EXPECT_EQ(copied().size(), 3'000'001u);
+}
+
+TEST_F(LogFolder, a_follower_gets_every_line_over_rotations_and_ends_when_nothing_more_can_come) {
+    LogSettings settings;
+    settings.max_size = 20'000;
+    settings.max_files = 3;
+    open(settings);
+    std::atomic<bool> live{true};
+    std::vector<std::string> got;
+    std::atomic<size_t> count{0};
+    std::atomic<bool> cancel{false};
+    Follow follow;
+    follow.live = [&] { return live.load(); };
+    follow.cancel = &cancel;
+    LogOptions options;
+    options.follow = true;
+    std::thread reader([&] {
+        auto read = read_log(folder_, options, follow, [&](const LogLine& line) {
+            got.emplace_back(line.text);
+            count++;
+            return true;
+        });
+        EXPECT_TRUE(read);
+    });
+    for (int i = 0; i < 20'000; i++) {
+        put("line " + std::to_string(i) + "\n");
+        // The reader holds what it has seen open; a writer that runs rings round it would rotate unseen segments away.
+        while (static_cast<size_t>(i) > count.load() + 1000) ::sched_yield();
+    }
+    live = false;
+    put("the last\n");
+    reader.join();
+    ASSERT_EQ(got.size(), 20'001u);
+    for (int i = 0; i < 20'000; i++) ASSERT_EQ(got[static_cast<size_t>(i)], "line " + std::to_string(i));
+    EXPECT_EQ(got.back(), "the last");
+}
+
+TEST_F(LogFolder, a_follower_waits_for_a_log_that_is_yet_to_begin_and_is_woken_by_its_fd) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    base::UniqueFd wake(ends[0]), waker(ends[1]);
+    std::atomic<bool> live{true};
+    Follow follow;
+    follow.live = [&] { return live.load(); };
+    follow.wake_fd = wake.get();
+    follow.woken = [&] {
+        char byte;
+        (void)!::read(wake.get(), &byte, 1);
+    };
+    LogOptions options;
+    options.follow = true;
+    std::vector<std::string> got;
+    std::thread reader([&] {
+        EXPECT_TRUE(read_log(folder_, options, follow, [&](const LogLine& line) {
+            got.emplace_back(line.text);
+            return true;
+        }));
+    });
+    open();
+    put("begun\n");
+    live = false;
+    ASSERT_TRUE(base::write_all(waker.get(), "x"));
+    reader.join();
+    EXPECT_EQ(got, Texts{"begun"});
+}
+
+TEST_F(LogFolder, copy_streams_starts_in_the_middle_and_keeps_the_streams_apart) {
+    open();
+    put("before\n");
+    put("error before\n", Stream::err);
+    uint64_t from = writer_->position() - 3;
+    put("after\n");
+    put("error after\n", Stream::err);
+    base::UniqueFd out(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)), err(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    Follow follow;
+    follow.from = from;
+    follow.live = [] { return false; };
+    uint64_t position = 0;
+    follow.progress = [&](uint64_t at) { position = at; };
+    ASSERT_TRUE(copy_streams(folder_, follow, out.get(), err.get()));
+    ::lseek(out.get(), 0, SEEK_SET);
+    ::lseek(err.get(), 0, SEEK_SET);
+    EXPECT_EQ(base::read_all(out.get()).value_or(""), "after\n");
+    EXPECT_EQ(base::read_all(err.get()).value_or(""), "re\nerror after\n");
+    EXPECT_EQ(position, writer_->position());
+}
+
+}  // namespace
+}  // namespace engine::log
