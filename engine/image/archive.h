@@ -28,6 +28,7 @@ struct PackOptions {
     std::string name;         ///< name of the top entry; empty: entries are named relative to the folder, without one for it
     bool whiteouts = false;   ///< layer of an overlay upper folder: its marks become `.wh.` entries; else marks are left out
     bool one_device = false;  ///< do not descend into other file systems: their mount points are packed as empty folders
+    bool folder_times = true;  ///< else folders have no time: those that an archive only implies get the time of unpacking
     std::optional<std::pair<uint32_t, uint32_t>> owner;  ///< instead of the files' own
     std::function<bool(const std::string& path)> skip;   ///< paths relative to the top, "a/b"; true leaves it (and below) out
     const std::atomic<bool>* cancel = nullptr;

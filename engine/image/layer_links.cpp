@@ -23,12 +23,12 @@ using base::UniqueFd;
 
 void copy_xattrs(const std::string& from, const std::string& to) {
     std::string list(64 << 10, '\0'), value(64 << 10, '\0');
-    ssize_t n = ::llistxattr(from.c_str(), list.data(), list.size());
+    ssize_t n = ::listxattr(from.c_str(), list.data(), list.size());
     if (n <= 0) return;
     list.resize(static_cast<size_t>(n));
     for (const std::string& key : base::split(list, '\0')) {
         if (key.empty() || key.starts_with("trusted.overlay.")) continue;
-        ssize_t size = ::lgetxattr(from.c_str(), key.c_str(), value.data(), value.size());
+        ssize_t size = ::getxattr(from.c_str(), key.c_str(), value.data(), value.size());
         if (size >= 0) (void)::lsetxattr(to.c_str(), key.c_str(), value.data(), static_cast<size_t>(size), 0);  // ignored: as when unpacking
     }
 }
@@ -52,7 +52,7 @@ Status copy_up(int below, int tree, const std::string& path) {
         auto from = base::open_in_root(below, folder, O_PATH | O_DIRECTORY | O_NOFOLLOW);
         if (!from) return fail(Code::corrupt, "\"" + folder + "\" is not a folder in the layers below");
         UniqueFd made = TRY(base::make_dirs_in_root(tree, folder));
-        TRY_VOID(copy_attributes(from->get(), base::proc_path(made.get())));
+        TRY_VOID(copy_attributes(from->get(), base::proc_path(made.get()) + "/."));
     }
     auto from = base::open_in_root(below, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!from) return fail(Code::corrupt, "a hard link to " + base::quote(path) + ", which no layer has");

@@ -216,7 +216,7 @@ json::object descriptor_object(const Descriptor& descriptor) {
 
 std::string config_to_json(const ImageInfo& image) {
     json::object to;
-    to["created"] = base::format_time(image.created);
+    if (image.created != 0) to["created"] = base::format_time(image.created);
     if (!image.author.empty()) to["author"] = image.author;
     to["architecture"] = image.platform.architecture;
     if (!image.platform.variant.empty()) to["variant"] = image.platform.variant;
@@ -226,7 +226,7 @@ std::string config_to_json(const ImageInfo& image) {
     json::array history;
     for (const ImageInfo::History& from : image.history) {
         json::object entry;
-        entry["created"] = base::format_time(from.created);
+        if (from.created != 0) entry["created"] = base::format_time(from.created);
         if (!from.created_by.empty()) entry["created_by"] = from.created_by;
         if (!from.author.empty()) entry["author"] = from.author;
         if (!from.comment.empty()) entry["comment"] = from.comment;

@@ -36,7 +36,7 @@ bool is_whiteout(const struct stat& status) { return S_ISCHR(status.st_mode) && 
 
 std::string attribute(const std::string& path, const char* key) {
     std::string value(4096, '\0');
-    ssize_t n = ::lgetxattr(path.c_str(), key, value.data(), value.size());
+    ssize_t n = ::getxattr(path.c_str(), key, value.data(), value.size());  // follows /proc's link to the file itself, not further
     value.resize(n < 0 ? 0 : static_cast<size_t>(n));
     return value;
 }
@@ -154,7 +154,7 @@ private:
         archive_entry_set_mode(to, status.st_mode);
         archive_entry_set_uid(to, options_.owner ? options_.owner->first : status.st_uid);
         archive_entry_set_gid(to, options_.owner ? options_.owner->second : status.st_gid);
-        archive_entry_set_mtime(to, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+        if (options_.folder_times || !S_ISDIR(status.st_mode)) archive_entry_set_mtime(to, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
         std::string path = base::proc_path(handle);
         if (S_ISLNK(status.st_mode)) {
             std::string target(4096, '\0');

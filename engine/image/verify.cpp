@@ -33,6 +33,7 @@ Result<std::string> hash_tree(const std::string& path) {
     Hasher hasher;
     PackOptions options;
     options.whiteouts = true;
+    options.folder_times = false;
     TRY_VOID(pack_tree(folder.get(), options, [&](std::string_view bytes) -> Status {
         hasher.update(bytes);
         return {};
