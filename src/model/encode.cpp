@@ -1,6 +1,8 @@
 // The typed Project → the tree that `config` prints. JSON has some members that YAML leaves out, as in Docker Compose:
 // `command` and `entrypoint` even when they are null, and the empty `resources`, `placement` and `ipam`.
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
 
 #include "base/text.h"
 #include "model/fields.h"
@@ -119,7 +121,11 @@ private:
         if (value == 0) return std::nullopt;
         auto whole = static_cast<int64_t>(value);
         if (static_cast<double>(whole) == value) return Node(whole);
-        return Node(value);
+        // Kept in 32 bits: the shortest text that names the same number.
+        char text[32];
+        auto [end, error] = std::to_chars(text, text + sizeof text - 1, static_cast<float>(value));
+        *end = '\0';
+        return error == std::errc() ? Node(std::strtod(text, nullptr)) : Node(value);
     }
     static Maybe node_of(const Bytes& value) { return value ? Maybe(std::to_string(value.value)) : Maybe(); }
     static Maybe node_of(Nanoseconds value) { return value.count() == 0 ? Maybe() : Maybe(format_compose_duration(value)); }

@@ -196,8 +196,8 @@ private:
     void apply(Rule rule, Node& base, Node over, Segments& path) {
         switch (rule) {
             case Rule::replace: return replace(base, std::move(over));
-            case Rule::to_list: return lists(base, std::move(over), path, false);
-            case Rule::hosts: return lists(base, std::move(over), path, true);
+            case Rule::to_list: return lists(base, std::move(over), false);
+            case Rule::hosts: return lists(base, std::move(over), true);
             case Rule::build: return build(base, std::move(over), path);
             case Rule::depends_on:
             case Rule::keyed: return mappings(base, std::move(over), path, rule == Rule::depends_on);
@@ -209,7 +209,7 @@ private:
         }
     }
 
-    void lists(Node& base, Node over, Segments& path, bool skip_equal) {
+    void lists(Node& base, Node over, bool skip_equal) {
         if (over.is_scalar() && !over.is_string()) return replace(base, std::move(over));  // the schema will complain
         if (base.is_mapping() && over.is_mapping()) {
             // Kept as a mapping for the sake of `!reset` of one key; the result is the same as that of two lists.
@@ -230,9 +230,8 @@ private:
                 if (member.value.tag == Node::Tag::reset && base.is_sequence()) erase_item(base, member.key);
             }
         }
-        (void)path;
-        Node both = to_list(std::move(base));
-        for (Node& item : to_list(std::move(over)).items()) {
+        Node both = to_list(std::move(base)), added = to_list(std::move(over));
+        for (Node& item : added.items()) {
             if (skip_equal && std::find(both.items().begin(), both.items().end(), item) != both.items().end()) continue;
             both.push(std::move(item));
         }

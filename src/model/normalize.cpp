@@ -50,12 +50,15 @@ void depend(Node& service, std::string_view on, bool restart, Place place) {
 }
 
 void implied_dependencies(Node& service) {
-    if (const Node* links = service.find("links"); links != nullptr && links->is_sequence()) {
-        for (const Node& link : Node(*links).items()) {
-            if (!link.is_string()) continue;
-            std::vector<std::string> parts = base::split(link.as_string(), ':');
-            depend(service, parts.size() == 2 ? parts[0] : link.as_string(), true, link.place);
-        }
+    // Copies: what is added to the service moves its members.
+    auto list = [&](std::string_view key) {
+        const Node* node = service.find(key);
+        return node != nullptr && node->is_sequence() ? node->items() : Node::Sequence();
+    };
+    for (const Node& link : list("links")) {
+        if (!link.is_string()) continue;
+        std::vector<std::string> parts = base::split(link.as_string(), ':');
+        depend(service, parts.size() == 2 ? parts[0] : link.as_string(), true, link.place);
     }
     for (const char* key : {"network_mode", "ipc", "pid", "uts", "cgroup"}) {
         const Node* mode = service.find(key);
@@ -64,11 +67,9 @@ void implied_dependencies(Node& service) {
         Place place = mode->place;
         depend(service, name, true, place);
     }
-    if (const Node* from = service.find("volumes_from"); from != nullptr && from->is_sequence()) {
-        for (const Node& volume : Node(*from).items()) {
-            if (!volume.is_string() || volume.as_string().starts_with(kContainerPrefix)) continue;
-            depend(service, base::split(volume.as_string(), ':')[0], false, volume.place);
-        }
+    for (const Node& volume : list("volumes_from")) {
+        if (!volume.is_string() || volume.as_string().starts_with(kContainerPrefix)) continue;
+        depend(service, base::split(volume.as_string(), ':')[0], false, volume.place);
     }
 }
 

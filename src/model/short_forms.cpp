@@ -173,8 +173,12 @@ std::expected<Node, std::string> parse_volume(std::string_view text) {
         return {};
     };
     size_t start = 0;
+    int variable = 0;  // depth of `${…}` in text that is not interpolated: its colons separate nothing
     for (size_t at = 0; at <= text.size(); ++at) {
         bool last = at == text.size();
+        if (text.substr(at).starts_with("${")) ++variable;
+        if (!last && text[at] == '}' && variable > 0) --variable;
+        if (!last && variable > 0) continue;
         if (!last && (text[at] != ':' || is_drive(text.substr(start, at - start), text[at]))) continue;
         std::string problem = section(text.substr(start, at - start), last);
         if (!problem.empty()) return std::unexpected("invalid spec: " + std::string(text) + ": " + problem);

@@ -1,0 +1,135 @@
+// YAML → the text of what is wrong with it. Places are those where the value was written.
+#include <gtest/gtest.h>
+
+#include "unit/model/project_files.h"
+
+namespace compose::model::testing {
+
+struct Row {
+    const char* name;
+    const char* yaml;
+    const char* findings;
+};
+
+const Row kErrors[] = {
+    {"misspelt_attribute", "services:\n  web:\n    imagee: x\n    image: y\n",
+     "compose.yaml:3:5: services.web: unknown property \"imagee\" — did you mean \"image\"?\n"},
+    {"attribute_of_a_part", "services:\n  web: {image: x, replicas: 2}\n",
+     "compose.yaml:2:19: services.web: unknown property \"replicas\" — it belongs below \"deploy\"\n"},
+    {"all_at_once", "services:\n  web: {imagee: x}\n  db: {image: 5, restart: yes}\nvolums: {}\n",
+     "compose.yaml:2:9: services.web: unknown property \"imagee\" — did you mean \"image\"?\n"
+     "compose.yaml:3:15: services.db.image: must be a string, not an integer — put it in quotes\n"
+     "compose.yaml:4:1: unknown property \"volums\" — did you mean \"volumes\"?\n"},
+    {"list_wanted", "services:\n  web: {image: x, cap_add: NET_ADMIN}\n",
+     "compose.yaml:2:28: services.web.cap_add: must be a list, not a string — write [NET_ADMIN]\n"},
+    {"one_of_some", "services:\n  web: {image: x, depends_on: {db: {condition: service_helthy}}}\n  db: {image: y}\n",
+     "compose.yaml:2:49: services.web.depends_on.db.condition: must be one of 'service_started', 'service_healthy', "
+     "'service_completed_successfully', not \"service_helthy\" — did you mean \"service_healthy\"?\n"},
+    {"undefined_dependency", "services:\n  web: {image: x, depends_on: [dbb]}\n  db: {image: y}\n",
+     "compose.yaml:2:32: services.web.depends_on.dbb: service \"web\" depends on undefined service \"dbb\": invalid compose project "
+     "— did you mean \"db\"?\n"},
+    {"hidden_by_profile", "services:\n  web: {image: x, depends_on: [db]}\n  db: {image: y, profiles: [dev]}\n",
+     "compose.yaml:2:32: services.web.depends_on.db: service \"web\" depends on undefined service \"db\": invalid compose project "
+     "— \"db\" is disabled by profile dev: enable it with --profile, or set required: false\n"},
+    {"cycle", "services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, depends_on: [a]}\n",
+     "compose.yaml:2:30: services.a.depends_on.b: dependency cycle detected: a -> b -> a\n"},
+    {"duplicate_key", "services:\n  web:\n    image: x\n    image: y\n",
+     "compose.yaml:4:5: services.web: mapping key \"image\" already defined at line 3\n"},
+    {"tab", "services:\n\tweb:\n\t\timage: x\n",
+     "compose.yaml:2:1: not valid YAML: while scanning for the next token (line 2): found character that cannot start any token "
+     "— indent with blanks, YAML takes no tabs\n"},
+    {"unknown_anchor", "x-a: &base {image: x}\nservices:\n  web: *bas\n",
+     "compose.yaml:3:8: services.web: unknown anchor 'bas' referenced — did you mean *base?\n"},
+    {"required_variable", "services:\n  web: {image: \"x:${TAG:?say which}\"}\n",
+     "compose.yaml:2:16: services.web.image: required variable TAG is missing a value: say which\n"},
+    {"bad_template", "services:\n  web: {image: \"x:${}\"}\n",
+     "compose.yaml:2:16: services.web.image: invalid interpolation format \"x:${}\" — you may need to escape any $ with another $\n"},
+    {"bad_port", "services:\n  web: {image: x, ports: [\"99999:80\"]}\n",
+     "compose.yaml:2:27: services.web.ports[0]: Invalid hostPort: 99999 — write [[IP:]HOST:]CONTAINER[/PROTOCOL]\n"},
+    {"bad_duration", "services:\n  web: {image: x, stop_grace_period: soon}\n",
+     "compose.yaml:2:38: services.web.stop_grace_period: invalid duration \"soon\" — write numbers with units, as 1m30s\n"},
+    {"bad_size", "services:\n  web: {image: x, mem_limit: 5 apples}\n",
+     "compose.yaml:2:30: services.web.mem_limit: invalid suffix: 'apples' — write bytes with a unit, as 512m or 1.5g\n"},
+    {"path_as_volume", "services:\n  web: {image: x, volumes: [\"data/sub:/d\"]}\n",
+     "compose.yaml:2:29: services.web.volumes[0]: service \"web\" refers to undefined volume data/sub: invalid compose project "
+     "— a path starts with ./ : ./data/sub\n"},
+    {"not_a_mapping", "- services\n", "compose.yaml:1:1: top-level object must be a mapping, not a list\n"},
+    {"nothing", "", "compose.yaml: empty compose file\n"},
+};
+
+TEST(Diagnostics, errors) {
+    for (const Row& row : kErrors) {
+        SCOPED_TRACE(row.name);
+        EXPECT_EQ(findings_of(row.yaml), row.findings);
+    }
+}
+
+const Row kWarnings[] = {
+    {"base_60", "services:\n  web: {image: x, ports: [60:60]}\n",
+     "compose.yaml:2:27: warning: services.web.ports[0]: unquoted 60:60 is a number in base 60 for YAML 1.1 readers — put it in quotes\n"},
+    {"unquoted_on", "services:\n  web:\n    image: x\n    environment:\n      DEBUG: on\n",
+     "compose.yaml:5:14: warning: services.web.environment.DEBUG: unquoted on is the text \"on\", not a boolean — put it in quotes to say so\n"},
+    {"version", "version: \"3\"\nservices:\n  web: {image: x}\n",
+     "compose.yaml:1:1: warning: version: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential "
+     "confusion\n"},
+    {"unset_variable_once", "services:\n  web: {image: \"x:$TAG\", hostname: \"$TAG\"}\n",
+     "compose.yaml:2:16: warning: The \"TAG\" variable is not set. Defaulting to a blank string. (compose.yaml:2:37)\n"},
+    {"healthy_without_check", "services:\n  web: {image: x, depends_on: {db: {condition: service_healthy}}}\n  db: {image: y}\n",
+     "compose.yaml:2:36: warning: services.web.depends_on.db: waits for \"db\" to be healthy, which has no healthcheck here: its image "
+     "must bring one\n"},
+    {"one_port_twice", "services:\n  a: {image: x, ports: [\"80:80\"]}\n  b: {image: x, ports: [\"80:8080\"]}\n",
+     "compose.yaml:3:25: warning: services.b.ports[0]: services \"a\" and \"b\" both publish port 80/tcp: only one of them can start\n"},
+};
+
+TEST(Diagnostics, warnings) {
+    for (const Row& row : kWarnings) {
+        SCOPED_TRACE(row.name);
+        EXPECT_EQ(findings_of(row.yaml), row.findings);
+    }
+}
+
+TEST(Diagnostics, the_place_is_where_the_value_was_written) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web:\n    extends: {file: base.yaml, service: base}\n"},
+                        {"base.yaml", "services:\n  base:\n    image: x\n    ports: [80]\n    stop_grace_period: never\n"}});
+    EXPECT_EQ(findings(load(files.options())),
+              "base.yaml:5:24: services.web.stop_grace_period: invalid duration \"never\" — write numbers with units, as 1m30s\n");
+}
+
+TEST(Diagnostics, an_override_that_adds_a_port) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web:\n    image: x\n    ports: [\"80:80\"]\n"},
+                        {"compose.override.yaml", "services:\n  web:\n    ports: [\"8080:80\"]\n"}});
+    EXPECT_EQ(findings(load(files.options())),
+              "compose.override.yaml:3:13: warning: services.web.ports[1]: port 80 is published a second time, on 8080 besides 80: lists of "
+              "ports add up over files — use `ports: !override` to replace them (compose.yaml:4:13)\n");
+}
+
+TEST(Diagnostics, excerpt_and_caret) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web:\n    imagee: grün\n"}});
+    Loaded loaded = load(files.options());
+    ASSERT_FALSE(loaded.diagnostics.empty());
+    EXPECT_EQ(render(loaded.diagnostics[0], true),
+              "compose.yaml:3:5: services.web: unknown property \"imagee\" — did you mean \"image\"?\n"
+              "        imagee: grün\n"
+              "        ^");
+}
+
+TEST(Diagnostics, json_for_editors) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web:\n    imagee: x\n"}});
+    ConfigOptions options;
+    options.load = files.options();
+    options.quiet = true;
+    options.format = "json";
+    ConfigOutput out = run_config(options);
+    EXPECT_EQ(out.status, 1);
+    EXPECT_TRUE(out.diagnostics.empty());
+    EXPECT_EQ(out.text,
+              "{\"severity\":\"error\",\"file\":\"compose.yaml\",\"line\":3,\"column\":5,\"path\":\"services.web\",\"message\":\"unknown property "
+              "\\\"imagee\\\"\",\"suggestion\":\"did you mean \\\"image\\\"?\"}\n");
+}
+
+TEST(Diagnostics, control_characters_do_not_reach_the_terminal) {
+    std::string text = findings_of("services:\n  web: {image: x, \"a\\eb\": 1}\n");
+    EXPECT_EQ(text.find('\x1b'), std::string::npos) << text;
+}
+
+}  // namespace compose::model::testing
