@@ -106,6 +106,9 @@ void put_veth(NetlinkBatch& batch, const Plug& plug, int netns, int bridge) {
     batch.put_text(IFLA_IFNAME, plug.host_name);
     batch.put_u32(IFLA_MASTER, static_cast<uint32_t>(bridge));
     if (plug.mtu) batch.put_u32(IFLA_MTU, plug.mtu);
+    // One queue: else each end gets as many as the machine has CPUs, with files in sysfs for each; a veth has no use for them.
+    batch.put_u32(IFLA_NUM_TX_QUEUES, 1);
+    batch.put_u32(IFLA_NUM_RX_QUEUES, 1);
     size_t info, data;
     put_kind(batch, "veth", info, data);
     size_t peer = batch.open(VETH_INFO_PEER);
@@ -114,6 +117,8 @@ void put_veth(NetlinkBatch& batch, const Plug& plug, int netns, int bridge) {
     batch.put_text(IFLA_IFNAME, plug.state.interface_name);
     batch.put(IFLA_ADDRESS, plug.mac.data(), plug.mac.size());
     if (plug.mtu) batch.put_u32(IFLA_MTU, plug.mtu);
+    batch.put_u32(IFLA_NUM_TX_QUEUES, 1);
+    batch.put_u32(IFLA_NUM_RX_QUEUES, 1);
     batch.put_u32(IFLA_NET_NS_FD, static_cast<uint32_t>(netns));
     batch.close(peer);
     batch.close(data);
@@ -294,6 +299,30 @@ void undo_links(Wave& wave) {
     if (auto done = wave.inside->run(batch); !done) base::log::debug("ignored: " + done.error().message());
 }
 
+/// A namespace that a killed process left, or that others still live in (network_mode: service:…): links of an earlier life go.
+Status clear_links(Netlink& inside) {
+    NetlinkBatch batch;
+    ifinfomsg all{};
+    TRY_VOID(inside.dump(RTM_GETLINK, &all, sizeof all, [&](const nlmsghdr& message) {
+        const auto* link = static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
+        std::string kind;
+        each_attribute(IFLA_RTA(link), message.nlmsg_len - NLMSG_LENGTH(sizeof *link), [&](uint16_t type, const uint8_t* data, size_t size) {
+            if (type != IFLA_LINKINFO) return;
+            each_attribute(data, size, [&](uint16_t inner, const uint8_t* text, size_t length) {
+                if (inner == IFLA_INFO_KIND) kind.assign(reinterpret_cast<const char*>(text), strnlen(reinterpret_cast<const char*>(text), length));
+            });
+        });
+        if (kind != "veth" && kind != "macvlan") return;
+        ifinfomsg gone{};
+        gone.ifi_index = link->ifi_index;
+        batch.begin(RTM_DELLINK, 0, &gone, sizeof gone);
+    }));
+    if (batch.empty()) return {};
+    for (int error : TRY(inside.run(batch)))
+        if (error != 0 && error != ENODEV) return base::fail_errno("remove an interface of an earlier start", error);
+    return {};
+}
+
 void plan_wave(Wave& wave) {
     std::vector<std::string> names;
     for (const AttachRequest& request : *wave.requests)
@@ -406,6 +435,7 @@ std::vector<Result<Sandbox>> create_sandboxes(std::span<const SandboxRequest> re
                     }
                     waves[i].netns = sandboxes[i].netns.get();
                     waves[i].inside = TRY(Netlink::open());
+                    if (!fresh[i]) TRY_VOID(clear_links(*waves[i].inside));
                     if (request.dns) sandboxes[i].dns = TRY(open_dns_sockets_here());
                     plan_wave(waves[i]);
                     return std::move(waves[i].status);

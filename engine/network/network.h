@@ -69,7 +69,7 @@ Status detach(int netns, const std::vector<EndpointState>& gone, const std::vect
 
 /// All of the above for one container of a wave.
 struct SandboxRequest {
-    std::string pin_path;  ///< an existing pin is taken over: only what is missing in it is made
+    std::string pin_path;  ///< a namespace that is there is kept (others may live in it); its links are made anew
     std::vector<AttachRequest> networks;
     std::map<std::string, std::string> sysctls;
     bool dns = true;  ///< open the resolver's sockets
