@@ -1,0 +1,168 @@
+# What goes wrong in real life: killed programs, full disks, things that are missing, two at once, a rough environment.
+load lib
+
+# kill_at SECONDS COMMAND…: starts it in a process group of its own and kills all of that with -9 after this time
+kill_at() {
+  local after=$1; shift
+  python3 -c 'import os,sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])' "$PROGRAM" "$@" >/dev/null 2>&1 3>&- </dev/null & local pid=$!
+  sleep "$after"; kill -9 -- "-$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true
+}
+# guardians and supervisors of the project
+engine_pids() { local p; for p in /proc/[0-9]*; do tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "^compose-guardian.* $PROJECT\b" && echo "${p##*/}"; done; true; }
+# the supervisor is the guardian's child
+supervisor() {
+  local pid all parent; all=" $(engine_pids | xargs) "
+  for pid in $all; do parent=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status" 2>/dev/null) && [[ $all == *" $parent "* ]] && { echo "$pid"; return; }; done; return 1
+}
+
+stack() {
+  yaml <<-'Y'
+	services:
+	  base: {image: "@IMAGE@", command: [sh, -c, "trap exit TERM; sleep 1000 & wait"], volumes: ["data:/d"], healthcheck: {test: "true", interval: 300ms}}
+	  work: {image: "@IMAGE@", command: [sh, -c, "trap exit TERM; sleep 1000 & wait"], scale: 3, depends_on: {base: {condition: service_healthy}}}
+	  last: {image: "@IMAGE@", command: [sh, -c, "trap exit TERM; sleep 1000 & wait"], depends_on: [work]}
+	volumes: {data: {}}
+	Y
+}
+
+@test "up killed with -9 at many moments, then up: every service runs once" {
+  stack
+  local after; for after in 0.005 0.02 0.04 0.07 0.1 0.15 0.25 0.4 0.7; do kill_at "$after" up -d; done
+  compose up -d
+  is "$(count base) $(count work) $(count last)" "1 3 1"
+  is "$(compose ps -aq | wc -l)" 5
+  compose exec -T last ping -c 1 -W 5 base
+}
+
+@test "down killed with -9 at many moments, then down: nothing is left, and up works again" {
+  stack
+  local after; for after in 0.005 0.02 0.05 0.1 0.2; do
+    compose up -d
+    kill_at "$after" down -v
+  done
+  compose down -v
+  is "$(compose ps -aq)" ""
+  compose up -d
+  is "$(count base) $(count work) $(count last)" "1 3 1"
+}
+
+@test "the supervisor killed 50 times under load loses no line and no exit code" {
+  yaml <<-'Y'
+	services:
+	  talk: {image: "@IMAGE@", command: [sh, -c, "i=0; until test -e /tmp/go; do i=$$((i+1)); echo line $$i; done; echo end $$i; exit 37"]}
+	  still: {image: "@IMAGE@", command: [sh, -c, "until test -e /tmp/go; do sleep 0.1; done; exit 9"]}
+	Y
+  compose up -d
+  local before killed=0 pid; before=$(compose ps -q | sort)
+  while ((killed < 50)); do
+    wait_for 60 supervisor
+    pid=$(supervisor) || continue
+    kill -9 "$pid" && killed=$((killed + 1))
+    # the next one is there before it is killed as well
+    gone() { [[ ! -e /proc/$pid ]] || grep -q '^State:.Z' "/proc/$pid/status"; }
+    wait_for 60 gone
+  done
+  is "$(compose ps -q | sort)" "$before"
+  compose exec -T talk touch /tmp/go
+  compose exec -T still touch /tmp/go
+  ended() { [[ $(state talk) == exited && $(state still) == exited ]]; }
+  wait_for 60 ended
+  is "$(state talk ExitCode) $(state still ExitCode)" "37 9"
+  compose logs --no-log-prefix talk >got
+  local last; last=$(awk '/^end / {print $2}' got)
+  [[ $last -gt 0 ]]
+  { seq -f 'line %.0f' 1 "$last"; echo "end $last"; } >wanted
+  cmp wanted got
+}
+
+@test "a full disk is one clear error, and up works once there is room" {
+  mkdir small
+  mount -t tmpfs -o size=12m tmpfs small
+  local COMPOSE_ROOT=$PWD/small; export COMPOSE_ROOT
+  yaml <<<'services: {a: {image: "@REGISTRY@/e2e/large:1", command: sleep 1000, stop_signal: SIGKILL}}'
+  run compose up -d
+  local failed=$status said=$output
+  mount -o remount,size=200m small
+  run compose up -d
+  local then=$status running; running=$(count a)
+  compose down -v -t 0
+  idle() { [[ -z $(engine_pids) ]]; }
+  wait_for 60 idle
+  umount small || umount -l small
+  fails test "$failed" = 0
+  has "${said,,}" "no space left"
+  is "$then $running" "0 1"
+}
+
+@test "a registry that does not answer is an error that names it" {
+  yaml <<<'services: {a: {image: "127.0.0.1:1/nobody/home:1"}}'
+  run ! compose up -d
+  has "$output" 127.0.0.1:1
+  is "$(compose ps -aq)" ""
+}
+
+@test "a missing image is an error that names it" {
+  yaml <<<'services: {a: {image: "@REGISTRY@/e2e/missing:1"}}'
+  run ! compose up -d
+  has "$output" "e2e/missing"
+  is "$(compose ps -aq)" ""
+}
+
+@test "a port in use is an error that names it, and up works once it is free" {
+  local port; port=$(free_port)
+  python3 -c 'import socket,sys,time
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(); time.sleep(600)' "$port" 3>&- & local holder=$!
+  wait_for 30 bash -c ": </dev/tcp/127.0.0.1/$port"
+  yaml <<<"services: {a: {image: '@IMAGE@', command: sleep 1000, stop_signal: SIGKILL, ports: ['127.0.0.1:$port:80']}}"
+  run compose up -d
+  kill "$holder"; wait "$holder" 2>/dev/null || true
+  fails test "$status" = 0
+  has "$output" "$port"
+  compose up -d
+  is "$(state a)" running
+}
+
+@test "a command that the image does not have is an error that names it" {
+  yaml <<<'services: {a: {image: "@IMAGE@", command: [no-such-program]}}'
+  run ! compose up -d
+  has "$output" no-such-program
+}
+
+@test "two ups at once: one waits for the other, each service runs once" {
+  stack
+  local i pids=(); for i in 1 2 3; do compose up -d >"out$i" 2>&1 3>&- & pids+=($!); done
+  for i in "${pids[@]}"; do wait "$i" || { cat out*; false; }; done
+  is "$(count base) $(count work) $(count last)" "1 3 1"
+  is "$(compose ps -aq | wc -l)" 5
+}
+
+@test "HOME unset, a read-only folder, standard streams closed" {
+  mkdir place
+  yaml place/compose.yaml <<<'services: {a: {image: "@IMAGE@", command: echo hello, stop_signal: SIGKILL}}'
+  mount --bind place place; mount -o remount,ro,bind place
+  local failed=
+  (cd place; unset HOME; timeout 120 "$PROGRAM" -p "$PROJECT" up -d <&- >&- 2>&-) || failed="up: $?"
+  seen() { (cd place; unset HOME; "$PROGRAM" -p "$PROJECT" logs <&-) | grep -q hello; }
+  [[ $failed ]] || wait_for 60 seen || failed=logs
+  [[ $failed ]] || (cd place; unset HOME; timeout 120 "$PROGRAM" -p "$PROJECT" run --rm -T a true <&- 2>/dev/null) || failed="run: $?"
+  [[ $failed ]] || (cd place; unset HOME; timeout 120 "$PROGRAM" -p "$PROJECT" down -v -t 0 <&- >&- 2>&-) || failed="down: $?"
+  umount place
+  is "$failed" ""
+}
+
+@test "Ctrl-C while up waits for a health check ends it, and the next up goes on" {
+  yaml <<-'Y'
+	services:
+	  slow: {image: "@IMAGE@", command: sleep 1000, stop_signal: SIGKILL, healthcheck: {test: test -e /ok, interval: 300ms, retries: 10000}}
+	  after: {image: "@IMAGE@", command: sleep 1000, stop_signal: SIGKILL, depends_on: {slow: {condition: service_healthy}}}
+	Y
+  python3 -c 'import os,signal,sys; os.setsid(); signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])' "$PROGRAM" up -d >log 2>&1 3>&- </dev/null & local pid=$!
+  running() { [[ $(state slow) == running ]]; }
+  wait_for 60 running
+  kill -INT -- "-$pid"
+  local status=0; wait "$pid" || status=$?
+  is "$status" 130
+  compose exec -T slow touch /ok
+  compose up -d
+  is "$(state after)" running
+}
