@@ -15,14 +15,14 @@ bool is_old_bool(const Node& node) {
     return text == "on" || text == "off" || text == "yes" || text == "no";
 }
 
-/// `60:60`: a number in base 60 for readers of YAML 1.1, among them older Compose tools.
+/// `22:22`: a number in base 60 for readers of YAML 1.1, among them older Compose tools (`60:60` just not, but say so).
 bool is_base60(const Node& node) {
     if (!node.is_string() || node.quoted) return false;
     std::vector<std::string> parts = base::split(node.as_string(), ':');
     if (parts.size() < 2) return false;
     for (size_t at = 0; at < parts.size(); ++at) {
         auto number = base::parse_int(parts[at]);
-        if (!number || *number < 0 || (at > 0 && *number > 59)) return false;
+        if (!number || *number < 0 || (at > 0 && *number > 60)) return false;
     }
     return true;
 }

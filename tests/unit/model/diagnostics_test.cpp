@@ -23,7 +23,7 @@ const Row kErrors[] = {
     {"list_wanted", "services:\n  web: {image: x, cap_add: NET_ADMIN}\n",
      "compose.yaml:2:28: services.web.cap_add: must be a list, not a string — write [NET_ADMIN]\n"},
     {"one_of_some", "services:\n  web: {image: x, depends_on: {db: {condition: service_helthy}}}\n  db: {image: y}\n",
-     "compose.yaml:2:49: services.web.depends_on.db.condition: must be one of 'service_started', 'service_healthy', "
+     "compose.yaml:2:48: services.web.depends_on.db.condition: must be one of 'service_started', 'service_healthy', "
      "'service_completed_successfully', not \"service_helthy\" — did you mean \"service_healthy\"?\n"},
     {"undefined_dependency", "services:\n  web: {image: x, depends_on: [dbb]}\n  db: {image: y}\n",
      "compose.yaml:2:32: services.web.depends_on.dbb: service \"web\" depends on undefined service \"dbb\": invalid compose project "
@@ -73,7 +73,7 @@ const Row kWarnings[] = {
      "compose.yaml:1:1: warning: version: the attribute `version` is obsolete, it will be ignored, please remove it to avoid potential "
      "confusion\n"},
     {"unset_variable_once", "services:\n  web: {image: \"x:$TAG\", hostname: \"$TAG\"}\n",
-     "compose.yaml:2:16: warning: The \"TAG\" variable is not set. Defaulting to a blank string. (compose.yaml:2:37)\n"},
+     "compose.yaml:2:16: warning: The \"TAG\" variable is not set. Defaulting to a blank string. (compose.yaml:2:36)\n"},
     {"healthy_without_check", "services:\n  web: {image: x, depends_on: {db: {condition: service_healthy}}}\n  db: {image: y}\n",
      "compose.yaml:2:36: warning: services.web.depends_on.db: waits for \"db\" to be healthy, which has no healthcheck here: its image "
      "must bring one\n"},

@@ -7,7 +7,7 @@
 
 namespace compose::model::testing {
 
-ProjectFiles::ProjectFiles(const std::map<std::string, std::string>& files) {
+ProjectFiles::ProjectFiles(std::initializer_list<std::pair<std::string, std::string>> files) {
     char name[] = "/tmp/model-test-XXXXXX";
     folder_ = ::mkdtemp(name);
     for (const auto& [path, text] : files) {

@@ -13,7 +13,7 @@ namespace compose::model::testing {
 class ProjectFiles {
 public:
     /// Files by name; folders in names are made. The project's name is `demo`.
-    explicit ProjectFiles(const std::map<std::string, std::string>& files);
+    ProjectFiles(std::initializer_list<std::pair<std::string, std::string>> files);
     ~ProjectFiles();
     ProjectFiles(const ProjectFiles&) = delete;
     ProjectFiles& operator=(const ProjectFiles&) = delete;
