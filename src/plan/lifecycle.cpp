@@ -78,7 +78,7 @@ base::Status plan_start(Draft& draft) {
                 continue;
             }
             StepId first = static_cast<StepId>(draft.plan.steps.size()) + 1;
-            StepId last = draft.start(draft.about(Kind::start, *container, to_text(container->state.status)), {});
+            StepId last = draft.start(draft.about(Kind::start, *container, status_word(container->state.status)), {});
             waits.before(service, first);
             waits.starts(name, last);
         }
@@ -160,7 +160,7 @@ base::Status plan_remove(Draft& draft) {
         for (const auto* container : draft.services[*name].containers) {
             if (is_running(*container) && !draft.options.stop_first) continue;
             StepId stop = stops.stop(*name, *container, "--stop");
-            Step step = draft.about(Kind::remove, *container, stop != 0 ? "asked for" : to_text(container->state.status));
+            Step step = draft.about(Kind::remove, *container, stop != 0 ? "asked for" : status_word(container->state.status));
             step.volumes = draft.options.volumes;
             draft.edge(stop, draft.add(std::move(step)));
         }

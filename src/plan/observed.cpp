@@ -23,6 +23,19 @@ bool is_running(const engine::ContainerInfo& container) {
            container.state.status == Status::restarting;
 }
 
+const char* status_word(engine::ContainerStatus status) {
+    switch (status) {
+        case engine::ContainerStatus::created: return "created";
+        case engine::ContainerStatus::running: return "running";
+        case engine::ContainerStatus::paused: return "paused";
+        case engine::ContainerStatus::restarting: return "restarting";
+        case engine::ContainerStatus::removing: return "removing";
+        case engine::ContainerStatus::exited: return "exited";
+        case engine::ContainerStatus::dead: return "dead";
+    }
+    return "?";
+}
+
 std::string short_name(const engine::ContainerInfo& container) {
     std::string project = label_of(container.spec.labels, label::kProject), name = container.spec.name;
     if (!project.empty() && name.size() > project.size() + 1 && name.starts_with(project) &&

@@ -44,6 +44,8 @@ std::string service_of(const engine::ContainerInfo& container);
 int number_of(const engine::ContainerInfo& container);
 bool is_one_off(const engine::ContainerInfo& container);
 bool is_running(const engine::ContainerInfo& container);  ///< running, paused or restarting
+/// Docker's word for a status: "created", "running" …
+const char* status_word(engine::ContainerStatus status);
 /// `web-1`: the container's name without the project's prefix.
 std::string short_name(const engine::ContainerInfo& container);
 

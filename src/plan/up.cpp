@@ -115,7 +115,7 @@ private:
             else if (left_over(service, *container))
                 fate = {Fate::remove, container, "left over from an interrupted recreation"};
             else if (container->state.status == engine::ContainerStatus::removing || container->state.status == engine::ContainerStatus::dead)
-                fate = {Fate::remove, container, std::string("it is ") + to_text(container->state.status)};
+                fate = {Fate::remove, container, std::string("it is ") + status_word(container->state.status)};
             else if (std::string reason = divergence(service, *container); !reason.empty())
                 fate = {Fate::recreate, container, std::move(reason)};
             course.fates.push_back(std::move(fate));
@@ -281,7 +281,7 @@ private:
         }
         waits_.container(service.name, name);
         step.kind = Kind::keep;
-        step.reason = is_running(container) ? "up to date" : to_text(container.state.status);
+        step.reason = is_running(container) ? "up to date" : status_word(container.state.status);
         StepId id = draft_.add(std::move(step));
         draft_.edges(before, id);
     }

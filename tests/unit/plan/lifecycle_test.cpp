@@ -6,7 +6,7 @@ namespace {
 
 using Status = engine::ContainerStatus;
 
-const char* kStack = "services: {app: {image: i, depends_on: [db]}, db: {image: j}, other: {image: k}}\nvolumes: {v: {}}";
+const char* kStack = "services: {app: {image: i, depends_on: [db]}, db: {image: j}, other: {image: k}}\nvolumes: {vol: {}}";
 
 World stack(Verb verb) {
     World world(kStack);
@@ -124,7 +124,7 @@ TEST(PlanLifecycle, Table) {
     for (const auto& row : kLifecycle) check(row);
 }
 
-const char* kFull = "services: {app: {image: i, depends_on: [db], volumes: ['v:/v']}, db: {build: .}}\nvolumes: {v: {}, out: {external: true, name: out}}";
+const char* kFull = "services: {app: {image: i, depends_on: [db], volumes: ['vol:/v']}, db: {build: .}}\nvolumes: {vol: {}, out: {external: true, name: out}}";
 
 World full() {
     World world(kFull);
@@ -148,7 +148,7 @@ const Case kDown[] = {
          return text.substr(text.find("#5"));
      }, R"(
 #5 after #2,#4: remove network p_default: down
-#6 after #2: remove volume p_v: down
+#6 after #2: remove volume p_vol: down
 )"},
     {"--rmi local: what has no name of its own; all: all", [] {
          World world = full();
@@ -207,7 +207,7 @@ const Case kDown[] = {
 )"},
     {"a service whose profile is off stays", [] {
          World world = full();
-         world.now("services: {app: {image: i, volumes: ['v:/v']}, db: {build: ., profiles: [x]}}\nvolumes: {v: {}}");
+         world.now("services: {app: {image: i, volumes: ['vol:/v']}, db: {build: ., profiles: [x]}}\nvolumes: {vol: {}}");
          return world.text();
      }, R"(
 #1: stop app-1: down

@@ -8,8 +8,8 @@ using Status = engine::ContainerStatus;
 
 const char* kSubnet1 = "services: {a: {image: i, networks: [n]}, b: {image: i, network_mode: none}}\nnetworks: {n: {ipam: {config: [{subnet: 10.1.0.0/24}]}}}";
 const char* kSubnet2 = "services: {a: {image: i, networks: [n]}, b: {image: i, network_mode: none}}\nnetworks: {n: {ipam: {config: [{subnet: 10.2.0.0/24}]}}}";
-const char* kVolume1 = "services: {a: {image: i, network_mode: none, volumes: ['v:/v']}}\nvolumes: {v: {}}";
-const char* kVolume2 = "services: {a: {image: i, network_mode: none, volumes: ['v:/v']}}\nvolumes: {v: {driver_opts: {type: tmpfs, device: tmpfs}}}";
+const char* kVolume1 = "services: {a: {image: i, network_mode: none, volumes: ['vol:/v']}}\nvolumes: {vol: {}}";
+const char* kVolume2 = "services: {a: {image: i, network_mode: none, volumes: ['vol:/v']}}\nvolumes: {vol: {driver_opts: {type: tmpfs, device: tmpfs}}}";
 
 const Case kResources[] = {
     {"a changed network is made anew, the same containers go on in it", [] { return World(kSubnet1).up().now(kSubnet2).text(); }, R"(
@@ -46,31 +46,31 @@ Set `external: true` to use an existing network
 #2 after #1: start a-1
 )"},
     {"an external volume that is not there", [] {
-         return World("services: {a: {image: i, volumes: ['v:/v']}}\nvolumes: {v: {external: true, name: extv}}").images().text();
+         return World("services: {a: {image: i, volumes: ['vol:/v']}}\nvolumes: {vol: {external: true, name: extv}}").images().text();
      }, "error: external volume \"extv\" not found\n"},
     {"a changed volume is asked about and kept", [] { return World(kVolume1).up().now(kVolume2).text(); }, R"(
-question: Volume "p_v" exists but doesn't match configuration in compose file. Recreate (data will be lost)?
+question: Volume "p_vol" exists but doesn't match configuration in compose file. Recreate (data will be lost)?
 #1: keep a-1: up to date
 )"},
     {"with a yes it is made anew, and its container", [] {
          World world(kVolume1);
          world.up().now(kVolume2);
-         world.options.recreate_volumes = {"p_v"};
+         world.options.recreate_volumes = {"p_vol"};
          return world.text();
      }, R"(
-#1: stop a-1: volume p_v is made again
-#2 after #1: remove a-1: volume p_v is made again
-#3 after #2: remove volume p_v: configuration changed, and the answer was yes
-#4 after #3: create volume p_v: configuration changed
+#1: stop a-1: volume p_vol is made again
+#2 after #1: remove a-1: volume p_vol is made again
+#3 after #2: remove volume p_vol: configuration changed, and the answer was yes
+#4 after #3: create volume p_vol: configuration changed
 #5 after #2,#4: create a-1: not here
 #6 after #5: start a-1
 )"},
     {"a volume that somebody made by hand is used, with a warning", [] {
          World world(kVolume1);
-         world.images().volume("v").observed.volumes["p_v"].spec.labels.clear();
+         world.images().volume("vol").observed.volumes["p_vol"].spec.labels.clear();
          return world.text();
      }, R"(
-warning: volume "p_v" already exists but was not created by Docker Compose. Use `external: true` to use an existing volume
+warning: volume "p_vol" already exists but was not created by Docker Compose. Use `external: true` to use an existing volume
 #1: create a-1: not here
 #2 after #1: start a-1
 )"},

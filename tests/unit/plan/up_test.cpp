@@ -61,14 +61,14 @@ const Case kFresh[] = {
 )"},
     {"networks and volumes only of what uses them", [] {
          return World(R"(services:
-  a: {image: i, networks: [n], volumes: ["v:/v"]}
+  a: {image: i, networks: [n], volumes: ["vol:/v"]}
   b: {image: i, network_mode: none}
 networks: {n: {}, unused: {}}
-volumes: {v: {}, w: {}}
+volumes: {vol: {}, w: {}}
 )").images().text();
      }, R"(
 #1: create network p_n: not here
-#2: create volume p_v: not here
+#2: create volume p_vol: not here
 #3 after #1,#2: create a-1: not here
 #4 after #3: start a-1
 #5: create b-1: not here
@@ -87,8 +87,8 @@ volumes: {v: {}, w: {}}
          return World("services: {b: {image: i, network_mode: none}, a: {image: i, volumes_from: [b], network_mode: none}}").images().text();
      }, R"(
 #1: create b-1: not here
-#2 after #1: create a-1: not here
-#3 after #1: start b-1
+#2 after #1: start b-1
+#3 after #1: create a-1: not here
 #4 after #2,#3: start a-1
 )"},
     {"create starts nothing", [] {
@@ -293,8 +293,8 @@ const Case kConverge[] = {
     {"who shares a namespace is made anew with its owner", [] {
          const char* before = "services: {web: {image: i}, side: {image: i, network_mode: 'service:web'}}";
          World world(before);
-         world.up().there("p-side-1").spec.network_mode = "container:" + world.there("p-web-1").id;
-         world.options.services = {};
+         world.up();
+         world.there("p-side-1").spec.network_mode = "container:" + world.there("p-web-1").id;
          return world.text() + "--\n" +
                 world.now("services: {web: {image: i, command: x}, side: {image: i, network_mode: 'service:web'}}").text();
      }, R"(
@@ -343,8 +343,8 @@ const Case kConverge[] = {
 #2 after #1: start a-1
 )"},
     {"another volume at the same place", [] {
-         World world("services: {a: {image: i, volumes: ['v:/v']}}\nvolumes: {v: {name: one}}");
-         world.up().now("services: {a: {image: i, volumes: ['v:/v']}}\nvolumes: {v: {name: two}}").volume("v");
+         World world("services: {a: {image: i, volumes: ['vol:/v']}}\nvolumes: {vol: {name: one}}");
+         world.up().now("services: {a: {image: i, volumes: ['vol:/v']}}\nvolumes: {vol: {name: two}}").volume("vol");
          return world.text();
      }, R"(
 #1: recreate a-1: volume at /v changed one → two

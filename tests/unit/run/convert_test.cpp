@@ -102,9 +102,9 @@ const Row kRows[] = {
      R"({"mounts":[{"source":"/p/rel","target":"/r"},{"source":"/abs","target":"/deep/er","read_only":true}]})"},
     {"volumes: [{type: bind, source: /s, target: /t, bind: {create_host_path: false, propagation: rshared, selinux: z, recursive: disabled}}]",
      R"({"mounts":[{"source":"/s","target":"/t","create_host_path":false,"propagation":"rshared","non_recursive":true,"selinux":"z"}]})"},
-    {"volumes: ['v:/v', /anonymous, {type: volume, source: v, target: /w, volume: {nocopy: true, subpath: in}}]",
-     R"({"mounts":[{"type":1,"source":"p_v","target":"/v"},{"type":1,"target":"/anonymous","anonymous":true},{"type":1,"source":"p_v","target":"/w","no_copy":true,"subpath":"in"}]})",
-     "volumes: {v: {}}"},
+    {"volumes: ['vol:/v', /anonymous, {type: volume, source: vol, target: /w, volume: {nocopy: true, subpath: in}}]",
+     R"({"mounts":[{"type":1,"source":"p_vol","target":"/v"},{"type":1,"target":"/anonymous","anonymous":true},{"type":1,"source":"p_vol","target":"/w","no_copy":true,"subpath":"in"}]})",
+     "volumes: {vol: {}}"},
     {"volumes: ['/x:/data/sub', '/y:/data']", R"({"mounts":[{"source":"/y","target":"/data"},{"source":"/x","target":"/data/sub"}]})"},
     {"volumes: [{type: tmpfs, target: /t, tmpfs: {size: 3145728, mode: 0700}}]", R"({"mounts":[{"type":2,"target":"/t","tmpfs_size":3145728,"tmpfs_mode":448}]})"},
     {"volumes: [{type: image, source: img, target: /i, image: {subpath: s}}]", R"({"mounts":[{"type":3,"source":"img","target":"/i","subpath":"s"}]})"},
@@ -156,17 +156,17 @@ TEST(Convert, NetworkAndVolume) {
     auto project = project_of(
         "services: {a: {image: i}}\n"
         "networks: {n: {internal: true, enable_ipv6: true, driver_opts: {mtu: '1400'}, labels: {l: v}, ipam: {config: [{subnet: 10.0.0.0/24, gateway: 10.0.0.9, ip_range: 10.0.0.128/25, aux_addresses: {x: 10.0.0.5}}]}}}\n"
-        "volumes: {v: {driver_opts: {type: tmpfs}, labels: {l: v}}}");
+        "volumes: {vol: {driver_opts: {type: tmpfs}, labels: {l: v}}}");
     auto network = network_spec(project, "n");
     EXPECT_EQ(network.labels.at("com.docker.compose.network"), "n");
     EXPECT_EQ(network.labels.at("l"), "v");
     network.labels.clear();
     EXPECT_EQ(engine::store::to_json(network),
               R"({"name":"p_n","driver_options":{"mtu":"1400"},"pools":[{"subnet":"10.0.0.0/24","gateway":"10.0.0.9","ip_range":"10.0.0.128/25","aux_addresses":{"x":"10.0.0.5"}}],"internal":true,"enable_ipv6":true})");
-    auto volume = volume_spec(project, "v");
-    EXPECT_EQ(volume.labels.at("com.docker.compose.volume"), "v");
+    auto volume = volume_spec(project, "vol");
+    EXPECT_EQ(volume.labels.at("com.docker.compose.volume"), "vol");
     volume.labels.clear();
-    EXPECT_EQ(engine::store::to_json(volume), R"({"name":"p_v","driver_options":{"type":"tmpfs"}})");
+    EXPECT_EQ(engine::store::to_json(volume), R"({"name":"p_vol","driver_options":{"type":"tmpfs"}})");
 }
 
 TEST(Convert, AnonymousVolumesGoOver) {

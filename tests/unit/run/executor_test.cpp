@@ -86,7 +86,7 @@ TEST_F(Executor, DependenciesStartFirstInBatches) {
 
 TEST_F(Executor, UpAgainDoesNothing) {
     images({"i"});
-    std::string yaml = "services: {a: {image: i, volumes: ['v:/v']}, b: {image: i, scale: 2}}\nvolumes: {v: {}}";
+    std::string yaml = "services: {a: {image: i, volumes: ['vol:/v']}, b: {image: i, scale: 2}}\nvolumes: {vol: {}}";
     EXPECT_TRUE(up(yaml).ok());
     engine.calls.clear();
     events.clear();
@@ -304,7 +304,7 @@ TEST_F(Executor, DownLeavesWhatOthersUse) {
 
 TEST_F(Executor, DownByNameWorksFromLabels) {
     images({"i"});
-    EXPECT_TRUE(up("services: {a: {image: i, depends_on: [b], volumes: ['v:/v']}, b: {image: i}}\nvolumes: {v: {}}").ok());
+    EXPECT_TRUE(up("services: {a: {image: i, depends_on: [b], volumes: ['vol:/v']}, b: {image: i}}\nvolumes: {vol: {}}").ok());
     auto observed = observe(engine, "p");
     auto project = project_from_labels("p", *observed);
     options.labels_only = options.volumes = true;
@@ -327,8 +327,8 @@ TEST_F(Executor, DryRunTellsAndDoesNothing) {
 
 TEST_F(Executor, AVolumeIsMadeAnewOnlyAfterAYes) {
     images({"i"});
-    std::string before = "services: {a: {image: i, volumes: ['v:/v']}}\nvolumes: {v: {}}";
-    std::string after = "services: {a: {image: i, volumes: ['v:/v']}}\nvolumes: {v: {driver_opts: {type: tmpfs, device: tmpfs}}}";
+    std::string before = "services: {a: {image: i, volumes: ['vol:/v']}}\nvolumes: {vol: {}}";
+    std::string after = "services: {a: {image: i, volumes: ['vol:/v']}}\nvolumes: {vol: {driver_opts: {type: tmpfs, device: tmpfs}}}";
     EXPECT_TRUE(up(before).ok());
     engine.calls.clear();
     EXPECT_TRUE(up(after).ok());
@@ -336,7 +336,7 @@ TEST_F(Executor, AVolumeIsMadeAnewOnlyAfterAYes) {
     Context asked = context();
     asked.confirm = [](const std::string& question) { return question.find("Recreate (data will be lost)?") != std::string::npos; };
     EXPECT_TRUE(run::up(asked, project_of(after), options)->ok());
-    EXPECT_LT(engine.at("remove_volume p_v"), engine.at("create_volume p_v"));
+    EXPECT_LT(engine.at("remove_volume p_vol"), engine.at("create_volume p_vol"));
     EXPECT_EQ(engine.named("p-a-1")->state.status, engine::ContainerStatus::running);
 }
 
