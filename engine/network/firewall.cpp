@@ -148,23 +148,27 @@ std::vector<std::pair<const NftSet*, NftElement>> elements_of(const NetworkInfo&
 
 std::string foreign_comment(const NetworkInfo& network) { return "compose " + network.bridge; }
 
-/// Docker and ufw drop forwarded packets in chains of their own, where an accept of ours does not count: the accept goes there.
-/// nullopt: nothing in the way. Native rules in the tables of iptables-nft; iptables-legacy is out of reach.
-Result<std::optional<std::string>> foreign_chain(Nft& nft, const NftTable& table) {
-    auto chains = TRY(nft.chains(table, {"DOCKER-USER", "FORWARD"}));
-    if (chains[0]) return std::optional<std::string>("DOCKER-USER");
-    if (chains[1] && chains[1]->base && chains[1]->drops) return std::optional<std::string>("FORWARD");
-    return std::optional<std::string>();
-}
+/// A chain of somebody else's that drops or rejects what is forwarded, where an accept of ours does not count: the accept must
+/// stand in that chain.
+struct Foreign {
+    NftTable table;
+    const char* chain;
+    bool only_when_dropping;
+};
+// Docker's place for users' rules; ufw's and others' FORWARD; firewalld's. Native rules are fine in the tables of
+// iptables-nft; iptables-legacy is out of reach of nftables.
+const Foreign kForeign[] = {
+    {{NFPROTO_IPV4, "filter"}, "DOCKER-USER", false}, {{NFPROTO_IPV4, "filter"}, "FORWARD", true},
+    {{NFPROTO_IPV6, "filter"}, "DOCKER-USER", false}, {{NFPROTO_IPV6, "filter"}, "FORWARD", true},
+    {{NFPROTO_INET, "firewalld"}, "filter_FORWARD", false},
+};
 
-constexpr uint8_t kForeignFamilies[] = {NFPROTO_IPV4, NFPROTO_IPV6};
-
-Status open_foreign(Nft& nft, NftBatch& batch, std::span<const NetworkInfo* const> networks) {
-    for (uint8_t number : kForeignFamilies) {
-        NftTable filter{number, "filter"};
-        auto chain = TRY(foreign_chain(nft, filter));
-        if (!chain) continue;
-        auto rules = TRY(nft.rules(filter, *chain));
+Status open_foreign(Nft& nft, std::span<const NetworkInfo* const> networks) {
+    for (const Foreign& foreign : kForeign) {
+        auto chains = TRY(nft.chains(foreign.table, {foreign.chain, "DOCKER-USER"}));
+        if (!chains[0] || (foreign.only_when_dropping && (!chains[0]->drops || chains[1]))) continue;
+        auto rules = TRY(nft.rules(foreign.table, foreign.chain));
+        NftBatch batch;
         for (const NetworkInfo* network : networks) {
             std::string comment = foreign_comment(*network);
             if (network->spec.internal || std::any_of(rules.begin(), rules.end(), [&](const NftRuleInfo& rule) { return rule.comment == comment; }))
@@ -172,25 +176,25 @@ Status open_foreign(Nft& nft, NftBatch& batch, std::span<const NetworkInfo* cons
             for (uint32_t key : {NFT_META_IIFNAME, NFT_META_OIFNAME}) {
                 NftRule rule;
                 rule.meta(key, 0).compare(0, nft_name(network->bridge)).verdict(NF_ACCEPT).comment(comment);
-                batch.add_rule(filter, *chain, rule, true);
+                batch.add_rule(foreign.table, foreign.chain, rule, true);
             }
         }
+        // A table can belong to a process (firewalld since 2.1): then its own configuration has to let the bridge pass.
+        if (auto done = nft.commit(batch, "let containers pass the firewall " + foreign.table.name + " " + foreign.chain); !done)
+            base::log::warn(done.error().message() + ": traffic of containers to the outside may be dropped there");
     }
     return {};
 }
 
 void close_foreign(Nft& nft, const NetworkInfo& network) {
-    for (uint8_t number : kForeignFamilies) {
-        NftTable filter{number, "filter"};
-        for (const char* chain : {"DOCKER-USER", "FORWARD"}) {
-            auto rules = nft.rules(filter, chain);
-            if (!rules) continue;
-            NftBatch batch;
-            for (const NftRuleInfo& rule : *rules)
-                if (rule.comment == foreign_comment(network)) batch.delete_rule(filter, chain, rule.handle);
-            if (auto done = nft.commit(batch, "remove the accept of " + network.bridge); !done)
-                base::log::debug("ignored: " + done.error().message());
-        }
+    for (const Foreign& foreign : kForeign) {
+        auto rules = nft.rules(foreign.table, foreign.chain);
+        if (!rules) continue;
+        NftBatch batch;
+        for (const NftRuleInfo& rule : *rules)
+            if (rule.comment == foreign_comment(network)) batch.delete_rule(foreign.table, foreign.chain, rule.handle);
+        if (auto done = nft.commit(batch, "remove the accept of " + network.bridge); !done)
+            base::log::debug("ignored: " + done.error().message());
     }
 }
 
@@ -249,9 +253,9 @@ Status open_networks(const std::string& table_name, std::span<const NetworkInfo*
         if (!batch.empty() || !TRY(nft.has_elements(table, keys)))
             for (const NetworkInfo* network : networks)
                 for (const auto& [set, element] : elements_of(*network)) batch.add_element(table, *set, element);
-        TRY_VOID(open_foreign(nft, batch, networks));
         auto done = nft.commit(batch, "open the firewall for network " + base::quote(networks.front()->spec.name));
-        if (done || done.error().sys_errno != ENOENT || attempt == 4) return done;
+        if (done) return open_foreign(nft, networks);
+        if (done.error().sys_errno != ENOENT || attempt == 4) return done;
     }
 }
 

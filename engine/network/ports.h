@@ -33,6 +33,10 @@ public:
     virtual base::Status unpublish_many(const std::vector<std::string>& container_ids) = 0;
     /// Puts firewall entries back if somebody removed them (after a firewall reload); cheap when nothing is missing.
     virtual base::Status verify() = 0;
+    /// From now on, these networks and all published ports are put back by themselves whenever somebody flushes the engine's
+    /// table (`nft flush ruleset`, a firewall's restart). The list replaces the one before; networks whose bridge is gone are
+    /// left alone. A thread that sleeps until then.
+    virtual base::Status guard(std::vector<NetworkInfo> networks) = 0;
 };
 
 /// Removes entries of ports whose publisher is gone (the supervisor of a dead machine state): all that lead to `ipv4`/`ipv6`.

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "network/conntrack.h"
 #include "network/firewall.h"
+#include "network/firewall_watch.h"
 #include "network/holder.h"
 #include "network/ports.h"
 #include "network/proxy.h"
@@ -57,6 +58,7 @@ std::vector<std::pair<const NftSet*, NftElement>> elements_of(const Bound& bound
 class PublisherImpl : public Publisher {
 public:
     explicit PublisherImpl(const std::string& table) : table_(engine_table(table)) {}
+    ~PublisherImpl() override { watch_.reset(); }  // its thread uses what follows
 
     Result<std::vector<PortMapping>> reserve(const std::string& id, const std::vector<PortMapping>& ports) override {
         std::lock_guard lock(mutex_);
@@ -132,7 +134,36 @@ public:
         return apply(all);
     }
 
+    Status guard(std::vector<NetworkInfo> networks) override {
+        std::lock_guard lock(mutex_);
+        networks_ = std::move(networks);
+        if (watch_ || networks_.empty()) return {};
+        watch_ = TRY(FirewallWatch::start(table_.name, [this] { restore(); }));
+        return {};
+    }
+
 private:
+    void restore() {
+        std::vector<NetworkInfo> networks;
+        {
+            std::lock_guard lock(mutex_);
+            networks = networks_;
+        }
+        auto all = [&]() -> Status {
+            Netlink netlink = TRY(Netlink::open());
+            std::vector<const NetworkInfo*> alive;
+            for (const NetworkInfo& network : networks)
+                if (netlink.index(network.bridge)) alive.push_back(&network);
+            if (alive.empty()) return {};
+            TRY_VOID(open_networks(table_.name, alive));
+            // A network that was removed meanwhile: its link goes first, so either this sees it or its own end comes later.
+            for (const NetworkInfo* network : alive)
+                if (!netlink.index(network->bridge)) TRY_VOID(close_network(table_.name, *network));
+            return verify();
+        };
+        if (auto done = all(); !done) base::log::warn("restore the firewall: " + done.error().message());
+    }
+
     Status reserve_one(const PortMapping& wanted, Entry& entry) {
         uint8_t protocol = TRY(protocol_number(wanted.protocol));
         std::string ip = wanted.host_ip;
@@ -271,6 +302,8 @@ private:
     bool firewall_ = true;
     std::map<std::string, Entry> entries_;
     std::unique_ptr<Proxy> proxy_;  // ends before the sockets close
+    std::vector<NetworkInfo> networks_;
+    std::unique_ptr<FirewallWatch> watch_;
 };
 
 }  // namespace

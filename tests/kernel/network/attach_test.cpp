@@ -137,6 +137,79 @@ TEST(Attach, ipv6_addresses_and_routes) {
     });
 }
 
+TEST(Attach, subnets_of_the_host_are_avoided) {
+    fresh::host([](const std::string&) {
+        made("one");  // this one's store knows nothing of the other's network
+        EXPECT_EQ(planned("two").subnet4, "172.18.0.0/16");
+        auto clash = plan_network("x", [] {
+            NetworkSpec spec;
+            spec.name = "three";
+            spec.pools.push_back({"10.1.0.0/16", "", "", {}});
+            return spec;
+        }(), std::vector<NetworkInfo>{planned("four", {}, [](NetworkSpec& spec) { spec.pools.push_back({"10.0.0.0/8", "", "", {}}); })});
+        ASSERT_FALSE(clash);
+        EXPECT_THAT(clash.error().message(), testing::HasSubstr("Pool overlaps with other one on this address space"));
+    });
+}
+
+TEST(Attach, drivers_and_options_that_are_not_there_say_so) {
+    fresh::host([](const std::string&) {
+        struct Row {
+            const char *driver, *option, *value, *error;
+        } rows[] = {
+            {"ipvlan", "", "", "driver \"ipvlan\" is not supported: use bridge or macvlan"},
+            {"weave", "", "", "driver \"weave\" is not known"},
+            {"macvlan", "", "", "macvlan needs driver_opts.parent"},
+            {"bridge", "com.docker.network.bridge.gateway_mode_ipv4", "routed", "only nat is"},
+            {"bridge", "com.docker.network.driver.mtu", "zero", "is not between 68 and 65535"},
+            {"bridge", "com.docker.network.bridge.name", "a/b", "invalid link name \"a/b\""},
+            {"bridge", "com.docker.network.bridge.name", "longer-than-fifteen", "invalid link name"},
+        };
+        for (const Row& row : rows) {
+            NetworkSpec spec;
+            spec.name = "n";
+            spec.driver = row.driver;
+            if (*row.option) spec.driver_options[row.option] = row.value;
+            auto planned_network = plan_network(base::sha256_hex("n"), spec, {});
+            ASSERT_FALSE(planned_network) << row.driver << row.option;
+            EXPECT_THAT(planned_network.error().message(), testing::HasSubstr(row.error));
+        }
+    });
+}
+
+TEST(Attach, macvlan_stands_on_a_link_of_the_host) {
+    fresh::host([](const std::string& dir) {
+        NetworkInfo lan = made("lan", {}, [](NetworkSpec& spec) { spec.pools.push_back({"10.7.0.0/24", "", "", {}}); });
+        Sandbox carrier = sandbox(dir, "carrier", {joining(lan, "10.7.0.2")});  // a bridge without a port has no carrier
+        NetworkInfo net = planned("mac", {}, [&](NetworkSpec& spec) {
+            spec.driver = "macvlan";
+            spec.driver_options["parent"] = lan.bridge;
+            spec.pools.push_back({"10.7.1.0/24", "", "", {}});
+        });
+        ASSERT_TRUE(create_bridge(net, "compose"));
+        std::vector<SandboxRequest> requests(2);
+        for (size_t i = 0; i < 2; i++) {
+            requests[i].pin_path = dir + "/" + std::to_string(i);
+            requests[i].networks = {joining(net, "10.7.1." + std::to_string(i + 2))};
+            requests[i].dns = false;
+        }
+        auto results = create_sandboxes(requests, "compose");
+        if (!results[0] && results[0].error().code == base::Code::unsupported_kernel) {
+            printf("the kernel has no macvlan: checked the error only\n");
+            return;
+        }
+        for (auto& result : results) ASSERT_TRUE(result) << result.error().message();
+        EchoServer server(results[1]->netns.get(), "0.0.0.0", 80);
+        EXPECT_EQ(ask(results[0]->netns.get(), "10.7.1.3", 80), "10.7.1.2");
+        requests[0].networks[0].network.spec.driver_options["parent"] = "nolink";
+        requests[0].pin_path = dir + "/x";
+        auto missing = create_sandboxes(std::span(requests).first(1), "compose");
+        ASSERT_FALSE(missing[0]);
+        EXPECT_THAT(missing[0].error().message(), testing::HasSubstr("no link \"nolink\" on this host"));
+        EXPECT_TRUE(remove_bridge(net, "compose"));
+    });
+}
+
 TEST(Attach, default_route_goes_by_priority_and_moves_on_detach) {
     fresh::host([](const std::string& dir) {
         NetworkInfo one = made("one"), two = made("two", {one});

@@ -251,6 +251,32 @@ TEST(Ports, flushed_ruleset_is_put_back_and_the_proxy_bridges_the_gap) {
     });
 }
 
+TEST(Ports, guard_puts_networks_and_ports_back_by_itself) {
+    fresh::host([](const std::string& dir) {
+        Stage stage(dir);
+        stage.publish({port("", 8080, 80)});
+        ASSERT_TRUE(stage.publisher->guard({stage.net}));
+        auto nft = Nft::open();
+        NftBatch flush;
+        flush.delete_table(engine_table("compose"));
+        ASSERT_TRUE(nft->commit(flush, "flush"));
+        auto holds = [&](const char* set) {
+            auto elements = nft->elements(engine_table("compose"), set);
+            return elements && elements->size() == 1;
+        };
+        EXPECT_TRUE(fresh::eventually([&] { return holds("bridges") && holds("publish_any4"); }));
+        NftBatch rules;
+        rules.flush_chain(engine_table("compose"), "forward");
+        ASSERT_TRUE(nft->commit(rules, "flush rules"));
+        EXPECT_TRUE(fresh::eventually([&] { return nft->chains(engine_table("compose"), {"forward"})->at(0)->rules > 0; }));
+        // The end of the network is not to be undone.
+        ASSERT_TRUE(stage.publisher->unpublish("aaaa"));
+        ASSERT_TRUE(remove_bridge(stage.net, "compose"));
+        stage.publisher.reset();
+        EXPECT_THAT(*nft->tables(1), testing::IsEmpty());
+    });
+}
+
 TEST(Ports, next_supervisor_takes_over_entries_that_lead_elsewhere) {
     fresh::host([](const std::string& dir) {
         Stage stage(dir);
@@ -333,6 +359,31 @@ TEST(Ports, docker_user_chain_gets_an_accept) {
         EXPECT_EQ(rules[0].comment, "compose " + net.bridge);
         ASSERT_TRUE(remove_bridge(net, "compose"));
         EXPECT_TRUE(nft->rules(filter, "DOCKER-USER")->empty());
+    });
+}
+
+// firewalld's chain ends with a reject; ufw's FORWARD has the policy drop.
+TEST(Ports, other_firewalls_let_containers_pass) {
+    fresh::host([](const std::string&) {
+        auto nft = Nft::open();
+        NftTable firewalld{1 /* NFPROTO_INET */, "firewalld"};
+        NftBatch foreign;
+        foreign.add_table(firewalld);
+        foreign.add_chain(firewalld, "filter_FORWARD", "filter", 2, 10);
+        NftRule reject;
+        reject.verdict(0 /* NF_DROP */);
+        foreign.add_rule(firewalld, "filter_FORWARD", reject);
+        ASSERT_TRUE(nft->commit(foreign, "make firewalld"));
+        NetworkSpec spec;
+        spec.name = "n";
+        NetworkInfo net = *plan_network(base::sha256_hex("n"), spec, {});
+        ASSERT_TRUE(create_bridge(net, "compose"));
+        auto rules = *nft->rules(firewalld, "filter_FORWARD");
+        ASSERT_EQ(rules.size(), 3u);
+        EXPECT_EQ(rules[0].comment, "compose " + net.bridge);
+        EXPECT_EQ(rules[2].comment, "");
+        ASSERT_TRUE(remove_bridge(net, "compose"));
+        EXPECT_EQ(nft->rules(firewalld, "filter_FORWARD")->size(), 1u);
     });
 }
 
