@@ -11,6 +11,7 @@ struct Fate {
     enum What { keep, recreate, remove, gone } what = keep;
     const engine::ContainerInfo* container = nullptr;
     std::string reason;
+    bool in_the_way = false;  ///< remove: its name is wanted
 };
 
 /// What becomes of a service.
@@ -111,13 +112,13 @@ private:
             Fate fate{.container = container};
             highest = std::max(highest, number_of(*container));
             if (resources_.removed.contains(container->id))
-                fate = {Fate::gone, container, "its volume is made again"};
+                fate = {Fate::gone, container, "its volume is made again", false};
             else if (left_over(service, *container))
-                fate = {Fate::remove, container, "left over from an interrupted recreation"};
+                fate = {Fate::remove, container, "left over from an interrupted recreation", true};
             else if (container->state.status == engine::ContainerStatus::removing || container->state.status == engine::ContainerStatus::dead)
-                fate = {Fate::remove, container, std::string("it is ") + status_word(container->state.status)};
+                fate = {Fate::remove, container, std::string("it is ") + status_word(container->state.status), true};
             else if (std::string reason = divergence(service, *container); !reason.empty())
-                fate = {Fate::recreate, container, std::move(reason)};
+                fate = {Fate::recreate, container, std::move(reason), false};
             course.fates.push_back(std::move(fate));
         }
         scale_down(service, course);
@@ -217,13 +218,12 @@ private:
         std::vector<StepId> base = foundations(service);
         for (const auto& follower : followers_[name])
             for (const auto& [id, stop] : courses_[follower].early_stops) base.push_back(stop);
+        for (const auto& fate : course.fates)
+            if (fate.what == Fate::remove && fate.in_the_way) base.push_back(emit_removed(fate));
         for (const auto& fate : course.fates) {
-            switch (fate.what) {
-                case Fate::keep: emit_kept(service, course, fate); break;
-                case Fate::recreate: emit_recreated(service, course, fate, base); break;
-                case Fate::remove: emit_removed(fate); break;
-                case Fate::gone: break;
-            }
+            if (fate.what == Fate::keep) emit_kept(service, course, fate);
+            if (fate.what == Fate::recreate) emit_recreated(service, course, fate, base);
+            if (fate.what == Fate::remove && !fate.in_the_way) emit_removed(fate);
         }
         for (int number : course.fresh) emit_fresh(service, course, number, base);
     }
@@ -302,12 +302,13 @@ private:
         begin(service, std::move(created), "", {id});
     }
 
-    void emit_removed(const Fate& fate) {
+    StepId emit_removed(const Fate& fate) {
         StepId stop = resources_.stops.contains(fate.container->id) ? resources_.stops[fate.container->id]
                                                                      : draft_.stop(*fate.container, fate.reason, true);
         Step step = draft_.about(Kind::remove, *fate.container, fate.reason);
         StepId id = draft_.add(std::move(step));
         draft_.edge(stop, id);
+        return id;
     }
 
     void emit_fresh(const model::Service& service, Course& course, int number, const std::vector<StepId>& base) {

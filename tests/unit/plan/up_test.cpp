@@ -295,15 +295,15 @@ const Case kConverge[] = {
          World world(before);
          world.up();
          world.there("p-side-1").spec.network_mode = "container:" + world.there("p-web-1").id;
-         return world.text() + "--\n" +
-                world.now("services: {web: {image: i, command: x}, side: {image: i, network_mode: 'service:web'}}").text();
+         std::string text = world.text();
+         return text + "--\n" + world.now("services: {web: {image: i, command: x}, side: {image: i, network_mode: 'service:web'}}").text();
      }, R"(
 #1: keep web-1: up to date
 #2: keep side-1: up to date
 --
 #1: recreate web-1: command changed the image's → "x"
-#2 after #1: recreate side-1: its network is that of web, which is made anew
-#3 after #1: start web-1
+#2 after #1: start web-1
+#3 after #1: recreate side-1: its network is that of web, which is made anew
 #4 after #2,#3: start side-1
 )"},
     {"ended, created and paused containers", [] {
@@ -444,9 +444,9 @@ const Case kInterrupted[] = {
          world.observed.containers.push_back(temporary);
          return world.text();
      }, R"(
-#1: recreate a-1: command changed "x" → "y"
-#2 after #1: start a-1
-#3: remove a1000000000_p-a-1: left over from an interrupted recreation
+#1: remove a10000000000_p-a-1: left over from an interrupted recreation
+#2 after #1: recreate a-1: command changed "x" → "y"
+#3 after #2: start a-1
 )"},
     {"the old one is gone: the new one gets its name", [] {
          World world("services: {a: {image: i}}");
