@@ -49,7 +49,7 @@ public:
     /// The next bytes into `chunk` (whose memory is reused); false at the end or when aborted.
     bool pop(std::string& chunk) {
         std::unique_lock lock(mutex_);
-        if (chunk.capacity() > 0 && spare_.size() < 8) spare_.push_back(std::move(chunk));
+        if (chunk.capacity() > 0 && spare_.size() < 4) spare_.push_back(std::move(chunk));
         filled_.wait(lock, [&] { return aborted_ || finished_ || !chunks_.empty(); });
         if (aborted_ || chunks_.empty()) return false;
         chunk = std::move(chunks_.front());

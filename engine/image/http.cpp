@@ -103,7 +103,6 @@ struct Transfer {
 
 bool may_help_again(CURLcode code) {
     switch (code) {
-        case CURLE_COULDNT_RESOLVE_HOST:  // resolvers hiccup, and answer at once when the name is really unknown
         case CURLE_PARTIAL_FILE:
         case CURLE_OPERATION_TIMEDOUT:
         case CURLE_GOT_NOTHING:
@@ -262,6 +261,9 @@ std::expected<HttpResponse, HttpError> HttpClient::once(const HttpRequest& reque
     CURLcode code = api.perform(handle);
     api.getinfo(handle, CURLINFO_RESPONSE_CODE, &transfer.response.status);
     api.slist_free_all(headers);
+    double connect_time = 0;
+    api.getinfo(handle, CURLINFO_PRETRANSFER_TIME, &connect_time);
+    bool connected = connect_time > 0;
     api.reset(handle);  // options only: the connection stays; nothing may point at this stack when it is closed
     pool_->give(*where, handle);
     if (transfer.cancelled()) return http_error(fail(Code::interrupted, "interrupted"));
@@ -270,7 +272,8 @@ std::expected<HttpResponse, HttpError> HttpClient::once(const HttpRequest& reque
     std::string why = message[0] ? message : api.strerror(code);
     bool not_tls = code == CURLE_SSL_CONNECT_ERROR;
     if (code == CURLE_PEER_FAILED_VERIFICATION) why += "; give the registry's CA in /etc/docker/certs.d, or say that TLS is not to be verified";
-    if (code == CURLE_OPERATION_TIMEDOUT) return http_error(fail(Code::timeout, shown + ": " + base::printable(why)), true);
+    // A host that never answered will not answer the next time; one that stalled may.
+    if (code == CURLE_OPERATION_TIMEDOUT) return http_error(fail(Code::timeout, shown + ": " + base::printable(why)), connected);
     return http_error(fail(Code::unavailable, shown + ": " + base::printable(why)), may_help_again(code), not_tls);
 }
 

@@ -24,7 +24,8 @@ using base::Result;
 using base::Status;
 using base::UniqueFd;
 
-constexpr size_t kPackedAhead = 4u << 20, kUnpackedAhead = 4u << 20;
+constexpr size_t kPackedAhead = 2u << 20, kUnpackedAhead = 3u << 20;
+constexpr size_t kPiece = 256u << 10;  // libcurl gives 16 KiB at a time: too little to wake a thread for
 constexpr uint64_t kSmall = 256u << 10;
 
 /// The packed form on its way to a file, perhaps gzipped here.
@@ -165,11 +166,18 @@ private:
             if (auto done = extract(source_of(plain)); !done) failed.set(std::move(done.error()));
         });
         BlobWriter blob(input_, staging_);
-        auto produced = input_.produce([&](std::string_view bytes) -> Status {
-            TRY_VOID(blob.write(bytes));
-            if (!packed.push(bytes)) return fail(Code::interrupted, "stopped");
+        std::string piece;
+        auto pass_on = [&]() -> Status {
+            TRY_VOID(blob.write(piece));
+            if (!packed.push(piece)) return fail(Code::interrupted, "stopped");
+            piece.clear();
             return {};
+        };
+        auto produced = input_.produce([&](std::string_view bytes) -> Status {
+            piece += bytes;
+            return piece.size() < kPiece ? Status() : pass_on();
         });
+        if (produced && !piece.empty()) produced = pass_on();
         if (produced) produced = blob.finish(layer_);
         if (produced)
             packed.finish();
