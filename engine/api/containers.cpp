@@ -17,13 +17,7 @@ Status EngineImpl::remove(const std::string& id, bool force, bool volumes) {
 std::vector<Status> EngineImpl::remove_many(const std::vector<RemoveRequest>& requests) {
     std::vector<Status> results(requests.size());
     std::vector<ContainerInfo> found(requests.size());
-    // Held shared while removing: recovery in another process leaves what is being removed alone.
-    auto busy = base::make_dirs(paths().locks(), 0700);
-    std::optional<base::FileLock> lock;
-    if (busy) {
-        auto acquired = base::FileLock::acquire(paths().locks() + "/.removing", true);
-        if (acquired) lock.emplace(std::move(*acquired));
-    }
+    auto busy = hold_files();  // recovery in another process leaves what is being removed alone
     // All are marked in one commit: whatever is cut after it, the next command finishes.
     auto marked = store().transaction([&]() -> Status {
         for (size_t i = 0; i < requests.size(); ++i) {
@@ -44,40 +38,71 @@ std::vector<Status> EngineImpl::remove_many(const std::vector<RemoveRequest>& re
         }
         return {};
     });
-    bool default_network_used = false;
     for (size_t i = 0; i < requests.size(); ++i) {
         if (!marked && results[i]) results[i] = marked.error();
-        if (!results[i]) continue;
-        results[i] = remove_one(found[i], requests[i].force, requests[i].volumes);
-        default_network_used = default_network_used || found[i].spec.network_mode == "bridge";
+        if (results[i] && is_active(found[i].state)) results[i] = end_for_removal(found[i]);
+        if (results[i]) results[i] = remove_files_of(found[i]);
     }
+    // The rows and the anonymous volumes, again in one commit.
+    bool default_network_used = false;
+    auto erased = store().transaction([&]() -> Status {
+        for (size_t i = 0; i < requests.size(); ++i) {
+            if (!results[i]) continue;
+            default_network_used = default_network_used || found[i].spec.network_mode == "bridge";
+            if (!store().container_state(found[i].id)) continue;  // auto_remove was quicker
+            TRY_VOID(store().erase_container(found[i].id));
+            TRY_VOID(store().add_event(store::container_event(found[i], "destroy")));
+        }
+        return {};
+    });
+    for (size_t i = 0; i < requests.size(); ++i) {
+        if (!erased && results[i]) results[i] = erased.error();
+        if (results[i]) results[i] = drop_volumes_of(found[i], requests[i].volumes);
+    }
+    busy.reset();
     if (default_network_used) drop_default_network();
+    sweep();
     return results;
 }
 
-Status EngineImpl::remove_one(const ContainerInfo& container, bool force, bool volumes) {
-    if (is_active(container.state) && force) {
-        auto client = TRY(running_supervisor(container.supervisor));
-        if (!client) {
-            TRY_VOID(recover());
-        } else if (auto killed = client->kill(container.id, "SIGKILL");
-                   !killed && killed.error().code != base::Code::not_running && killed.error().code != base::Code::not_found) {
-            return std::move(killed).context("remove " + container.spec.name);
-        } else if (auto stopped = client->stop(container.id, Nanoseconds(0)); !stopped && stopped.error().code != base::Code::not_found) {
-            return std::move(stopped.error());  // a restart policy must not bring it back
-        }
-        auto marked = store().modify_state(container.id, [](ContainerState& state) {
-            if (is_active(state)) return false;
-            state.status = ContainerStatus::removing;
-            return true;
-        });
-        if (!marked && marked.error().code == base::Code::not_found) return {};  // auto_remove was quicker
-        TRY_VOID(std::move(marked));
+Status EngineImpl::end_for_removal(const ContainerInfo& container) {
+    auto client = TRY(running_supervisor(container.supervisor));
+    if (!client) {
+        TRY_VOID(recover());
+    } else if (auto killed = client->kill(container.id, "SIGKILL");
+               !killed && killed.error().code != base::Code::not_running && killed.error().code != base::Code::not_found) {
+        return std::move(killed).context("remove " + container.spec.name);
+    } else if (auto stopped = client->stop(container.id, Nanoseconds(0)); !stopped && stopped.error().code != base::Code::not_found) {
+        return std::move(stopped.error());  // a restart policy must not bring it back
     }
-    TRY_VOID(supervisor::remove_container(options_, store(), container.id, volumes).context("remove " + container.spec.name));
-    TRY_VOID(volume::remove_files(paths(), container.id));
-    for (const auto& mount : container.spec.mounts)
-        if (mount.type == Mount::Type::volume) TRY_VOID(volume_store().release_unused(mount.source));
+    auto marked = store().modify_state(container.id, [](ContainerState& state) {
+        if (is_active(state)) return false;
+        state.status = ContainerStatus::removing;
+        return true;
+    });
+    if (!marked && marked.error().code == base::Code::not_found) return {};  // auto_remove was quicker
+    return marked;
+}
+
+Status EngineImpl::remove_files_of(const ContainerInfo& container) {
+    auto removing = [&](Status status) { return std::move(status).context("remove " + container.spec.name); };
+    TRY_VOID(removing(supervisor::clean_run_state(options_, store(), container.id)));
+    TRY_VOID(removing(volume::remove_files(paths(), container.id)));
+    return removing(base::remove_tree(paths().container(container.id)));
+}
+
+Status EngineImpl::drop_volumes_of(const ContainerInfo& container, bool anonymous) {
+    for (const auto& mount : container.spec.mounts) {
+        if (mount.type != Mount::Type::volume) continue;
+        if (!anonymous || !mount.anonymous) {
+            TRY_VOID(volume_store().release_unused(mount.source));
+            continue;
+        }
+        auto removed = volume_store().remove(mount.source);
+        // In use: another container's too (a recreated one); gone: fine.
+        if (!removed && removed.error().code != base::Code::conflict && removed.error().code != base::Code::not_found)
+            return std::move(removed).context("remove " + container.spec.name);
+    }
     return {};
 }
 

@@ -141,6 +141,7 @@ std::vector<Result<std::string>> EngineImpl::create_many(const std::vector<Conta
         else
             results[i] = std::move(draft.error());
     }
+    auto busy = hold_files();
     auto give_up = [&](size_t i, base::Error error) {
         (void)volume::remove_files(paths(), drafts[i]->info.id);           // ignored: the first error is the one to tell
         (void)base::remove_tree(paths().container(drafts[i]->info.id));    // ignored: as above
@@ -181,6 +182,11 @@ std::vector<Result<std::string>> EngineImpl::create_many(const std::vector<Conta
     if (!committed)
         for (size_t i = 0; i < specs.size(); ++i)
             if (drafts[i]) give_up(i, committed.error());
+    for (const auto& result : results)
+        if (!result) {
+            drop_default_network();  // it may have been made for this one alone
+            break;
+        }
     return results;
 }
 

@@ -17,6 +17,7 @@ Result<std::unique_ptr<Engine>> Engine::open(EngineOptions options) {
     options.run_dir = paths.run;
     auto store = store::Store::open(paths);
     if (!store) return std::move(store).context("open the engine's state in \"" + paths.root + "\"").error();
+    if (options.will_start) supervisor::SupervisorClient::prestart(options, options.group);
     auto engine = std::make_unique<api::EngineImpl>(std::move(options), std::move(*store));
     TRY_VOID(engine->recover());
     return std::unique_ptr<Engine>(std::move(engine));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "engine/engine.h"
 #include "image/image_store.h"
 #include "store/store.h"
@@ -98,6 +99,12 @@ public:
     Status recover();
 
 private:
+    // recovery.cpp
+    /// Held while files and rows of the state differ (creation, removal): nobody sweeps meanwhile.
+    std::optional<base::FileLock> hold_files();
+    /// Removes folders of containers and volumes that have no row, left by a command that was killed. Ignored when it fails.
+    void sweep();
+
     store::Store& store() { return *store_; }
     const store::Paths& paths() const { return store_->paths(); }
     volume::VolumeStore volume_store() { return volume::VolumeStore(*store_); }
@@ -130,7 +137,9 @@ private:
     Status make_volumes(Draft& draft);
 
     // containers.cpp
-    Status remove_one(const ContainerInfo& container, bool force, bool volumes);
+    Status end_for_removal(const ContainerInfo& container);
+    Status remove_files_of(const ContainerInfo& container);
+    Status drop_volumes_of(const ContainerInfo& container, bool anonymous);
 
     // lifecycle.cpp
     void tell(const std::string& name, const std::string& note) const;

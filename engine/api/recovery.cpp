@@ -25,6 +25,31 @@ Result<std::vector<Suspect>> suspects(store::Store& store) {
 
 }  // namespace
 
+std::optional<base::FileLock> EngineImpl::hold_files() {
+    if (!base::make_dirs(paths().locks(), 0700)) return std::nullopt;
+    auto lock = base::FileLock::acquire(paths().locks() + "/.files", true);
+    if (!lock) return std::nullopt;  // a lock that cannot be had does not stop the work: it only keeps sweepers off
+    return std::move(*lock);
+}
+
+void EngineImpl::sweep() {
+    auto alone = base::FileLock::try_acquire(paths().locks() + "/.files");
+    if (!alone) return;
+    auto without_row = [&](const std::string& folder) {
+        std::vector<std::string> ids;
+        for (const auto& id : base::list_dir(folder).value_or(std::vector<std::string>{})) {
+            auto state = store().container_state(id);
+            if (!state && state.error().code == base::Code::not_found) ids.push_back(id);
+        }
+        return ids;
+    };
+    for (const auto& id : without_row(paths().containers()))
+        if (auto removed = base::remove_tree(paths().container(id)); !removed) base::log::debug("sweep: " + removed.error().message());
+    for (const auto& id : without_row(paths().run + "/files"))
+        if (auto removed = volume::remove_files(paths(), id); !removed) base::log::debug("sweep: " + removed.error().message());
+    if (auto swept = volume_store().recover(); !swept) base::log::debug("sweep: " + swept.error().message());
+}
+
 Status EngineImpl::recover() {
     auto found = TRY(suspects(store()));
     if (found.empty()) return {};
@@ -62,9 +87,8 @@ Status EngineImpl::recover() {
 
     bool removing = std::any_of(found.begin(), found.end(), [](const Suspect& suspect) { return suspect.status == ContainerStatus::removing; });
     if (!removing) return {};
-    // Only when nobody is removing right now (remove_many holds it shared).
-    auto alone = base::FileLock::try_acquire(paths().locks() + "/.removing");
-    if (!alone) return {};
+    auto alone = base::FileLock::try_acquire(paths().locks() + "/.files");
+    if (!alone) return {};  // somebody is removing right now
     for (const auto& suspect : found) {
         if (suspect.status != ContainerStatus::removing) continue;
         auto removed = supervisor::remove_container(options_, store(), suspect.id, false);

@@ -167,6 +167,13 @@ base::Result<EndpointState> Store::lease_address(const NetworkInfo& network, con
 }
 
 base::Status Store::release_addresses(const std::string& container_id) {
+    {
+        // Usually there is nothing to release: a look costs less than a commit.
+        std::lock_guard lock(impl_->mutex);
+        auto held = TRY(impl_->query("SELECT 1 FROM leases WHERE container = ? LIMIT 1"));
+        held.bind(container_id);
+        if (!TRY(held->step())) return {};
+    }
     return impl_->write([&] { return impl_->run("DELETE FROM leases WHERE container = ?", container_id); });
 }
 

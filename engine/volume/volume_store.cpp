@@ -119,7 +119,8 @@ base::Status VolumeStore::remove(const std::string& name) {
 base::Status VolumeStore::recover() {
     if (!base::exists(store_.paths().volumes())) return {};
     for (const auto& name : TRY(base::list_dir(store_.paths().volumes()))) {
-        // Inside a transaction: nobody is between making the folder and adding the row.
+        if (store_.volume(name)) continue;
+        // Again inside a transaction: nobody is between making the folder and adding the row.
         TRY_VOID(store_.transaction([&]() -> base::Status {
             auto found = store_.volume(name);
             if (found || found.error().code != base::Code::not_found) return {};

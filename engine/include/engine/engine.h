@@ -20,6 +20,7 @@ struct EngineOptions {
     std::string root;         ///< empty: COMPOSE_ROOT, else /var/lib/compose, or XDG_DATA_HOME/compose without root
     std::string run_dir;      ///< empty: /run/compose (or XDG_RUNTIME_DIR/compose); another root has a run folder of its own
     std::string group;        ///< the Compose project: containers created here run under its supervisor
+    bool will_start = false;  ///< containers will be started: their supervisor is brought up while the command gets ready
     /// What is worth telling but no error: a container's name and a sentence (a stop signal that PID 1 cannot hear …). From
     /// any thread. Empty: logged as a warning.
     std::function<void(const std::string& container, const std::string& text)> notice;

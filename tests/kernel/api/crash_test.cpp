@@ -1,0 +1,158 @@
+// kill -9 of a command at any moment, then the same again: it converges and nothing is left behind.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "engine_test_base.h"
+#include "store/store.h"
+
+namespace engine::api::testing {
+namespace {
+
+class CrashTest : public EngineTest {
+protected:
+    /// What a command does: a network, a volume, two containers, started. Safe to be done again after any cut.
+    static int bring_up(Engine& engine) {
+        auto lock = engine.lock_group({});
+        if (!lock) return 10;
+        if (!engine.network("crash"))
+            if (auto made = engine.create_network({.name = "crash"}); !made && made.error().code != base::Code::conflict) return 11;
+        std::vector<std::string> ids;
+        for (const char* name : {"crash-1", "crash-2"}) {
+            auto found = engine.container(name);
+            if (found) {
+                ids.push_back(found->id);
+                continue;
+            }
+            ContainerSpec wanted = spec(name, "trap 'exit 0' TERM; echo up; while :; do sleep 1; done");
+            wanted.network_mode.clear();
+            wanted.endpoints = {{.network = "crash"}};
+            wanted.mounts = {Mount{.type = Mount::Type::volume, .source = "crash-data", .target = "/data"}};
+            auto created = engine.create(wanted);
+            if (!created) return 12;
+            ids.push_back(*created);
+        }
+        for (const auto& started : engine.start_many(ids))
+            if (!started.status) {
+                fprintf(stderr, "start: %s\n", started.status.error().message().c_str());
+                return 13;
+            }
+        return 0;
+    }
+
+    static int take_down(Engine& engine) {
+        auto lock = engine.lock_group({});
+        if (!lock) return 20;
+        auto all = engine.containers({});
+        if (!all) return 21;
+        std::vector<RemoveRequest> requests;
+        for (const auto& container : *all) requests.push_back({container.id, true, true});
+        for (const auto& removed : engine.remove_many(requests))
+            if (!removed && removed.error().code != base::Code::not_found) {
+                fprintf(stderr, "remove: %s\n", removed.error().message().c_str());
+                return 22;
+            }
+        if (auto removed = engine.remove_network("crash"); !removed && removed.error().code != base::Code::not_found) return 23;
+        if (auto removed = engine.remove_volume("crash-data"); !removed && removed.error().code != base::Code::not_found) return 24;
+        return 0;
+    }
+
+    /// Runs `work` in a process of its own that is killed after `microseconds` (0: not). The program is executed anew, as a
+    /// command is: a fork would carry locks of other threads and of SQLite.
+    int in_process(const char* work, unsigned microseconds) {
+        pid_t child = fork();
+        if (child == 0) {
+            execl("/proc/self/exe", "kernel_api", "--crash-worker", work, root_.c_str(), static_cast<char*>(nullptr));
+            _exit(99);
+        }
+        if (microseconds != 0) {
+            usleep(microseconds);
+            kill(child, SIGKILL);
+        }
+        int status = 0;
+        waitpid(child, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+
+public:
+    static int worker(const std::string& work, const std::string& root) {
+        EngineOptions options;
+        options.root = root;
+        options.group = "kt";
+        auto engine = Engine::open(options);
+        if (!engine) return 30;
+        return work == "up" ? bring_up(**engine) : take_down(**engine);
+    }
+};
+
+TEST_F(CrashTest, KilledAtAnyMomentTheNextCommandConverges) {
+    engine_.reset();
+    unsigned step = 400;
+    for (unsigned round = 0; round < 14; ++round, step = step * 3 / 2) {
+        in_process("up", step);
+        ASSERT_EQ(in_process("up", 0), 0) << "after " << step << " microseconds";
+        engine_ = open();
+        auto containers = engine_->containers({});
+        ASSERT_TRUE(containers);
+        ASSERT_EQ(containers->size(), 2u) << "after " << step << " microseconds";
+        for (const auto& container : *containers) EXPECT_EQ(container.state.status, ContainerStatus::running) << container.state.error;
+        for (const auto& container : *containers) log_with(container.id, "up");
+        engine_.reset();
+        in_process("down", step);
+        ASSERT_EQ(in_process("down", 0), 0) << "after " << step << " microseconds";
+        engine_ = open();
+        EXPECT_TRUE(engine_->containers({})->empty());
+        EXPECT_TRUE(engine_->networks({})->empty());
+        EXPECT_TRUE(engine_->volumes({})->empty());
+        engine_.reset();
+    }
+    engine_ = open();
+}
+
+TEST_F(EngineTest, AfterARebootRunningContainersAreExitedAndStartAgain) {
+    auto wanted = spec("boot", "echo up; while :; do sleep 1; done");
+    wanted.network_mode.clear();
+    ASSERT_TRUE(engine_->create_network({.name = "lan"}));
+    wanted.endpoints = {{.network = "lan"}};
+    auto id = engine_->create(wanted);
+    ASSERT_TRUE(id);
+    // As a machine leaves it that was switched off: the store says running, and nothing is there.
+    {
+        auto store = store::Store::open({root_, engine_->options().run_dir});
+        ASSERT_TRUE(store);
+        auto info = (*store)->container(*id);
+        info->state.status = ContainerStatus::running;
+        info->state.pid = 4'000'000;
+        info->state.pid_start = 1;
+        ASSERT_TRUE((*store)->update_state(*id, info->state));
+    }
+    auto other = open();
+    auto info = other->container(*id);
+    ASSERT_TRUE(info);
+    EXPECT_EQ(info->state.status, ContainerStatus::exited);
+    EXPECT_EQ(info->state.exit_code, 137);
+    EXPECT_FALSE(info->state.error.empty());
+    ASSERT_TRUE(engine_->start(*id));
+    log_with(*id, "up");
+}
+
+TEST_F(EngineTest, ARemovalThatWasCutIsFinishedByTheNextOpen) {
+    auto id = run(spec("half", "true"));
+    wait_exit(id);
+    {
+        auto store = store::Store::open({root_, engine_->options().run_dir});
+        ASSERT_TRUE(store);
+        ASSERT_TRUE((*store)->modify_state(id, [](ContainerState& state) { return state.status = ContainerStatus::removing, true; }));
+    }
+    auto other = open();
+    EXPECT_EQ(other->container(id).error().code, base::Code::not_found);
+    EXPECT_FALSE(base::exists(root_ + "/containers/" + id));
+}
+
+}  // namespace
+
+int crash_worker(const std::string& work, const std::string& root) { return CrashTest::worker(work, root); }
+
+}  // namespace engine::api::testing
