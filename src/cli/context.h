@@ -73,6 +73,8 @@ public:
 
     /// Whether questions are answered with yes (-y).
     bool assume_yes = false;
+    /// Set before the engine is first asked for by commands that start containers: its supervisor comes up meanwhile.
+    bool will_start = false;
 
 private:
     Result<engine::Engine*> open_engine(const std::string& group);

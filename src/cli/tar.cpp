@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <vector>
@@ -100,54 +101,123 @@ Status pack(const std::string& path, const PackOptions& options, int fd) {
     return {};
 }
 
-Status unpack(int fd, const std::string& folder, const UnpackOptions& options) {
-    std::unique_ptr<archive, int (*)(archive*)> in(archive_read_new(), archive_read_free), out(archive_write_disk_new(), archive_write_free);
-    archive_read_support_format_tar(in.get());
-    int flags = ARCHIVE_EXTRACT_TIME | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_SECURE_NODOTDOT | ARCHIVE_EXTRACT_SECURE_SYMLINKS | ARCHIVE_EXTRACT_UNLINK;
-    archive_write_disk_set_options(out.get(), flags);
-    // the library resolves links of the whole path; the folder itself is the user's own and may be reached through links
-    std::string real(PATH_MAX, '\0');
-    if (!realpath(folder.c_str(), real.data())) return base::fail_errno("open " + base::quote(folder));
-    real.resize(std::char_traits<char>::length(real.c_str()));
-    if (archive_read_open_fd(in.get(), fd, 256 * 1024) != ARCHIVE_OK) return archive_error(in.get(), "unpack");
-    auto placed = [&](std::string name) -> std::optional<std::string> {
+namespace {
+
+/// Extracts entry by entry below one folder. Every path is opened inside of it, each last part without following a link.
+class Unpacker {
+public:
+    Unpacker(archive* in, base::UniqueFd root, const UnpackOptions& options) : in_(in), root_(std::move(root)), options_(options) {}
+
+    Status run() {
+        for (;;) {
+            archive_entry* entry = nullptr;
+            int code = archive_read_next_header(in_, &entry);
+            if (code == ARCHIVE_EOF) break;
+            if (code < ARCHIVE_WARN) return archive_error(in_, "unpack");
+            const char* raw = archive_entry_pathname(entry);
+            std::string name = raw ? raw : "";
+            if (auto status = place(entry, name); !status) return Error(status.error()).with("unpack " + base::quote(name));
+        }
+        // modes and times of folders last: a folder may be one that its owner cannot write to
+        for (auto it = folders_.rbegin(); it != folders_.rend(); ++it) {
+            (void)fchmod(it->fd.get(), it->mode);  // ignored: the content is there
+            (void)futimens(it->fd.get(), it->times);
+        }
+        return {};
+    }
+
+private:
+    using Error = base::Error;
+    struct Folder {
+        base::UniqueFd fd;
+        mode_t mode;
+        timespec times[2];
+    };
+
+    /// Where an entry goes, relative to the root; an error when the name leads out of it. Empty: the root itself.
+    base::Result<std::string> target_of(std::string name) const {
         while (name.starts_with("./")) name.erase(0, 2);
         while (name.ends_with('/')) name.pop_back();
-        if (name == options.strip || (options.strip == "." && name.empty()))
-            name = options.name;
-        else if (name.starts_with(options.strip + "/"))
-            name = options.name + name.substr(options.strip.size() + (options.name.empty() ? 1 : 0));
-        if (name.starts_with("/")) return std::nullopt;
-        for (const std::string& part : base::split(name, '/'))
-            if (part == "..") return std::nullopt;
-        return name.empty() ? real : real + "/" + name;
-    };
-    for (;;) {
-        archive_entry* entry = nullptr;
-        int code = archive_read_next_header(in.get(), &entry);
-        if (code == ARCHIVE_EOF) return {};
-        if (code < ARCHIVE_WARN) return archive_error(in.get(), "unpack");
-        const char* raw = archive_entry_pathname(entry);
-        std::string name = raw ? raw : "";
-        auto target = placed(name);
-        if (!target) return fail(Code::corrupt, "unpack " + base::quote(name) + ": the name leads out of the folder");
-        if (*target == real && archive_entry_filetype(entry) == AE_IFDIR) continue;  // the folder is there already
-        archive_entry_set_pathname(entry, target->c_str());
-        if (const char* link = archive_entry_hardlink(entry)) {
-            auto linked = placed(link);
-            if (!linked) return fail(Code::corrupt, "unpack " + base::quote(name) + ": the hard link leads out of the folder");
-            archive_entry_set_hardlink(entry, linked->c_str());
+        if (name == options_.strip || (options_.strip == "." && name.empty()))
+            name = options_.name;
+        else if (name.starts_with(options_.strip + "/"))
+            name = options_.name + name.substr(options_.strip.size() + (options_.name.empty() ? 1 : 0));
+        std::vector<std::string> parts = base::split(name, '/');
+        if (name.starts_with("/") || std::find(parts.begin(), parts.end(), "..") != parts.end())
+            return fail(Code::corrupt, "the name leads out of the folder");
+        return name;
+    }
+
+    /// The folder that holds the last part of a path, made when absent.
+    base::Result<base::UniqueFd> parent(const std::string& path, std::string& last) const {
+        size_t slash = path.rfind('/');
+        last = slash == std::string::npos ? path : path.substr(slash + 1);
+        if (slash == std::string::npos) return root_.duplicate();
+        return base::make_dirs_in_root(root_.get(), path.substr(0, slash), 0755, geteuid(), getegid());
+    }
+
+    Status place(archive_entry* entry, const std::string& name) {
+        std::string path = TRY(target_of(name)), last;
+        if (path.empty()) return {};  // the folder is there already
+        auto folder = TRY(parent(path, last));
+        mode_t mode = archive_entry_perm(entry);
+        timespec times[2] = {{0, UTIME_NOW}, {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)}};
+        if (archive_entry_filetype(entry) == AE_IFDIR && !archive_entry_hardlink(entry)) {
+            if (mkdirat(folder.get(), last.c_str(), 0700) != 0 && errno != EEXIST) return base::fail_errno("make the folder");
+            auto made = TRY(base::open_at(folder.get(), last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+            folders_.push_back({std::move(made), mode, {times[0], times[1]}});
+            return {};
         }
-        // absolute names are refused above; ours begin with the folder. A link in an earlier entry's place is not followed.
-        if (archive_write_header(out.get(), entry) < ARCHIVE_WARN) return archive_error(out.get(), "unpack " + base::quote(name));
+        if (unlinkat(folder.get(), last.c_str(), 0) != 0 && errno != ENOENT) return base::fail_errno("replace what is there");
+        if (const char* link = archive_entry_hardlink(entry)) {
+            std::string source = TRY(target_of(link)), source_last;
+            auto source_folder = TRY(parent(source, source_last));
+            if (linkat(source_folder.get(), source_last.c_str(), folder.get(), last.c_str(), 0) != 0) return base::fail_errno("link to " + base::quote(link));
+            return {};
+        }
+        if (archive_entry_filetype(entry) == AE_IFLNK) {
+            if (symlinkat(archive_entry_symlink(entry), folder.get(), last.c_str()) != 0) return base::fail_errno("make the link");
+            (void)utimensat(folder.get(), last.c_str(), times, AT_SYMLINK_NOFOLLOW);  // ignored: the content is there
+            return {};
+        }
+        if (archive_entry_filetype(entry) == AE_IFREG) return write_file(folder.get(), last, mode, times, archive_entry_size(entry));
+        // devices, pipes: as root only, and never followed
+        if (mknodat(folder.get(), last.c_str(), archive_entry_filetype(entry) | mode, archive_entry_rdev(entry)) != 0) return base::fail_errno("make the device or pipe");
+        return {};
+    }
+
+    Status write_file(int folder, const std::string& last, mode_t mode, const timespec (&times)[2], la_int64_t whole) {
+        auto file = TRY(base::open_at(folder, last, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
         const void* block = nullptr;
         size_t size = 0;
-        la_int64_t offset = 0;
-        while ((code = archive_read_data_block(in.get(), &block, &size, &offset)) == ARCHIVE_OK)
-            if (archive_write_data_block(out.get(), block, size, offset) < ARCHIVE_WARN) return archive_error(out.get(), "unpack " + base::quote(name));
-        if (code != ARCHIVE_EOF) return archive_error(in.get(), "unpack " + base::quote(name));
-        if (archive_write_finish_entry(out.get()) < ARCHIVE_WARN) return archive_error(out.get(), "unpack " + base::quote(name));
+        la_int64_t offset = 0, end = 0;
+        int code = 0;
+        while ((code = archive_read_data_block(in_, &block, &size, &offset)) == ARCHIVE_OK) {
+            if (offset != end && lseek(file.get(), offset, SEEK_SET) < 0) return base::fail_errno("write");
+            TRY_VOID(base::write_all(file.get(), {static_cast<const char*>(block), size}));
+            end = offset + static_cast<la_int64_t>(size);
+        }
+        if (code != ARCHIVE_EOF) return archive_error(in_, "read");
+        if (end != whole && ftruncate(file.get(), whole) != 0) return base::fail_errno("write");  // a sparse file's end
+        if (fchmod(file.get(), mode) != 0) return base::fail_errno("set the mode");
+        (void)futimens(file.get(), times);  // ignored: the content is there
+        return {};
     }
+
+    archive* in_;
+    base::UniqueFd root_;
+    const UnpackOptions& options_;
+    std::vector<Folder> folders_;
+};
+
+}  // namespace
+
+Status unpack(int fd, const std::string& folder, const UnpackOptions& options) {
+    std::unique_ptr<archive, int (*)(archive*)> in(archive_read_new(), archive_read_free);
+    archive_read_support_format_tar(in.get());
+    auto root = TRY(base::open_at(AT_FDCWD, folder, O_PATH | O_DIRECTORY));
+    if (archive_read_open_fd(in.get(), fd, 256 * 1024) != ARCHIVE_OK) return archive_error(in.get(), "unpack");
+    return Unpacker(in.get(), std::move(root), options).run();
 }
 
 }  // namespace compose::cli

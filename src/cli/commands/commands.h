@@ -4,7 +4,8 @@
 
 namespace compose::cli {
 
-extern const Command kAttach, kBridge, kBuild, kCommit, kCompletion, kConfig, kCp, kCreate, kDown, kEvents, kExec, kExport, kImages, kKill, kLogs,
+extern const Command kAttach, kBridge, kBuild, kCommit, kCompletion, kConfig, kCp, kCreate, kDown, kEvents, kExec, kExport, kImageLoad, kImageLs, kImagePrune,
+    kImagePull, kImagePush, kImageRm, kImageSave, kImageTag, kImages, kKill, kLogs,
     kLs, kPause, kPlan, kPort, kPs, kPublish, kPull, kPush, kRestart, kRm, kRun, kScale, kStart, kStats, kStop, kTop, kUnpause, kUp, kVersion,
     kVolumes, kWait, kWatch;
 

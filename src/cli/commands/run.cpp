@@ -105,6 +105,7 @@ Result<int> attached(engine::Engine& engine, const run::OneOff& one_off, const r
 }
 
 Result<int> run(Context& context, const Arguments& arguments) {
+    context.will_start = true;
     auto options = TRY(options_of(context, arguments));
     plan::Options plan_options = base_options(context, arguments, plan::Verb::run);
     plan_options.services = {options.service};

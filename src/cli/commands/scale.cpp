@@ -9,6 +9,7 @@ constexpr Flag kFlags[] = {
 };
 
 Result<int> run(Context& context, const Arguments& arguments) {
+    context.will_start = true;
     auto scales = TRY(scales_of(arguments.operands));
     std::vector<std::string> services;
     for (auto& [service, count] : scales) services.push_back(service);

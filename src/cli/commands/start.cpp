@@ -11,6 +11,7 @@ constexpr Flag kFlags[] = {
 };
 
 Result<int> run(Context& context, const Arguments& arguments) {
+    context.will_start = true;
     auto* project = TRY(project_with(context, arguments.operands, model::Dependencies::include));
     plan::Options options = base_options(context, arguments, plan::Verb::start);
     options.wait = arguments.on("wait");

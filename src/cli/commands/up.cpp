@@ -79,6 +79,7 @@ Status choose_services(AttachedUp& up, const Arguments& arguments, model::Projec
 
 Result<int> run(Context& context, const Arguments& arguments) {
     TRY_VOID(check(arguments));
+    context.will_start = true;
     context.assume_yes = arguments.on("yes");
     auto* project = TRY(file_project_with(context, arguments.operands, arguments.on("no-deps") ? model::Dependencies::ignore : model::Dependencies::include));
     plan::Options options = base_options(context, arguments, plan::Verb::up);
