@@ -18,6 +18,7 @@
 #include <cerrno>
 
 #include "runtime/plan.h"
+#include "runtime/raw_syscall.h"
 
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
@@ -29,32 +30,8 @@
 namespace engine::runtime {
 namespace {
 
-#if defined(__x86_64__)
-inline long raw(long n, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0) {
-    long result;
-    register long r10 asm("r10") = d;
-    register long r8 asm("r8") = e;
-    asm volatile("syscall" : "=a"(result) : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "rcx", "r11", "memory");
-    return result;
-}
-#elif defined(__aarch64__)
-inline long raw(long n, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0) {
-    register long x8 asm("x8") = n;
-    register long x0 asm("x0") = a;
-    register long x1 asm("x1") = b;
-    register long x2 asm("x2") = c;
-    register long x3 asm("x3") = d;
-    register long x4 asm("x4") = e;
-    asm volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
-    return x0;
-}
-#else
-#error "the child's system calls are written for x86_64 and aarch64"
-#endif
-template <class A>
-inline long p(A* pointer) {
-    return reinterpret_cast<long>(pointer);
-}
+using raw_calls::p;
+using raw_calls::raw;
 
 inline size_t length(const char* s) {
     size_t n = 0;
@@ -358,9 +335,14 @@ struct Child {
 
     long close_fds() const {
         // Really closed, not marked: what follows (chdir, exec) must not find a leaked folder in /proc/self/fd (CVE-2024-21626).
-        int report = head->report_fd;
-        if (report > 3) raw(SYS_close_range, 3, report - 1, 0);
-        return raw(SYS_close_range, report + 1, static_cast<long>(~0U), 0);
+        long low = head->report_fd, high = head->stub_fd;
+        if (low > high) {
+            low = head->stub_fd;
+            high = head->report_fd;
+        }
+        if (low > 3) raw(SYS_close_range, 3, low - 1, 0);
+        if (high > low + 1) raw(SYS_close_range, low + 1, high - 1, 0);
+        return raw(SYS_close_range, high + 1, static_cast<long>(~0U), 0);
     }
 
     long work_dir(const Step& step) const {
@@ -410,24 +392,15 @@ struct Child {
     }
 
     long execute(const Step& step) const {
+        // The stub goes on from here, with the report's fd (stub.h).
+        long error = raw(SYS_fcntl, head->report_fd, F_SETFD, 0);
+        if (error < 0) return error;
         head->reached_exec = 1;
-        long denied = 0;
-        for (const char* path = text(step.more); *path != 0; path += length(path) + 1) {
-            long error = raw(SYS_execve, p(path), p(head->argv), p(head->envp));
-            if (error == -ENOENT && raw(SYS_faccessat, AT_FDCWD, p(path), 0) == 0) {
-                head->detail = Detail::no_interpreter;
-                head->reached_exec = 0;
-                return error;
-            }
-            if (error == -EACCES || error == -EPERM) denied = error;
-            else if (error != -ENOENT && error != -ENOTDIR) {
-                head->reached_exec = 0;
-                return error;
-            }
-        }
+        error = raw(SYS_execveat, head->stub_fd, p(""), p(head->argv), p(head->envp), AT_EMPTY_PATH);
+        // A filter of the user's may know execve only.
+        if (error == -EPERM || error == -EACCES || error == -ENOSYS) error = raw(SYS_execve, p(text(step.text)), p(head->argv), p(head->envp));
         head->reached_exec = 0;
-        if (denied != 0) return denied;
-        return refuse(Detail::not_found, -ENOENT);
+        return error;
     }
 
     long run(const Step& step) const {

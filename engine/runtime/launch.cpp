@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "runtime/clone.h"
 #include "runtime/plan_data.h"
+#include "runtime/stub.h"
 
 namespace engine::runtime {
 namespace {
@@ -60,6 +61,7 @@ Result<ClonedChild> clone_child(PlanData& plan, bool sibling) {
     base::UniqueFd report(ends[0]), child_end(ends[1]);
     ArenaHead* head = plan.head();
     head->report_fd = child_end.get();
+    snprintf(head->report_text, sizeof head->report_text, "%d", child_end.get());
 
     int pidfd = -1;
     clone_args args{};
@@ -93,11 +95,12 @@ Result<ClonedChild> clone_child(PlanData& plan, bool sibling) {
 }
 
 base::Status wait_for_exec(const PlanData& plan, int report) {
-    // EOF: exec closed the child's end, or the child is gone.
-    char byte;
+    // EOF: the program's exec closed the child's end, or the child is gone. Bytes: the stub says why it could not execute.
+    StubReport stub{};
     ssize_t n;
-    do n = ::read(report, &byte, 1);
+    do n = ::read(report, &stub, sizeof stub);
     while (n < 0 && errno == EINTR);
+    if (n == static_cast<ssize_t>(sizeof stub)) return plan.exec_failure(stub.error, static_cast<Detail>(stub.detail));
     const ArenaHead* head = plan.head();
     if (__atomic_load_n(&head->failed_step, __ATOMIC_ACQUIRE) >= 0) return plan.failure();
     if (head->reached_exec == 0) return base::fail(Code::interrupted, "the new process was killed before its program started");
@@ -121,9 +124,8 @@ Starting::~Starting() {
     if (done_) return;
     (void)process_.signal(SIGKILL);
     // The child runs on the plan's memory: it must be gone before that is.
-    char byte;
-    while (::read(report_.get(), &byte, 1) < 0 && errno == EINTR) {
-    }
+    char sink[64];
+    for (ssize_t n = 1; n > 0 || (n < 0 && errno == EINTR);) n = ::read(report_.get(), sink, sizeof sink);
     if (!sibling_) reap(process_);
 }
 

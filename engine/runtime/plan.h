@@ -51,7 +51,7 @@ enum class Op : uint16_t {
     seccomp,          ///< the program at offset `more`, a instructions
     capabilities,     ///< effective, permitted = a; inheritable and ambient empty
     signal_mask,      ///< unblock all
-    execute,          ///< try each path of the list at `more` with the plan's argv and environ
+    execute,          ///< the stub (`text`: its path by fd), which tries each path of the list at `more`
 };
 
 /// Bits of Step::flags.
@@ -98,12 +98,13 @@ struct ArenaHead {
     int32_t error;        ///< errno
     Detail detail;
     uint32_t reached_exec;
-    int32_t report_fd;
+    int32_t report_fd, stub_fd;
+    char report_text[12];  ///< report_fd in digits: the stub's first argument
     int32_t proc_slot, root_fd;
     uint32_t step_count;
     Step* steps;
     char* text;  ///< base of all offsets
-    char** argv;
+    char** argv;  ///< the stub's: report_text, paths, "", the program's
     char** envp;
     int32_t slots[kSlots];
     char path[4096], name[256];  ///< the child's scratch

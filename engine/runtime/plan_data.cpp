@@ -181,7 +181,7 @@ std::string PlanData::describe(const Step& step) const {
         case Op::signal_mask: return "unblock signals";
         case Op::execute: {
             std::string out = "execute";
-            for (const char* path = pool.c_str() + step.more; *path != 0; path += strlen(path) + 1) out += " " + quote(path);
+            for (const std::string& path : candidates) out += " " + quote(path);
             return out;
         }
     }
@@ -200,14 +200,14 @@ std::string PlanData::text() const {
 
 base::Status PlanData::seal() {
     size_t strings = 0;
-    for (auto* list : {&argv, &env})
+    for (auto* list : {&candidates, &argv, &env})
         for (const std::string& entry : *list) {
             if (entry.find('\0') != std::string::npos) return base::fail(Code::invalid, quote(entry) + " has a zero byte in it");
             strings += entry.size() + 1;
         }
     if (next_slot > kSlots) return base::fail(Code::internal, "the launch plan has too many slots");
     size_t at_steps = align(sizeof(ArenaHead), 16), at_pointers = align(at_steps + steps.size() * sizeof(Step), 16);
-    size_t at_pool = align(at_pointers + (argv.size() + env.size() + 2) * sizeof(char*), 16);
+    size_t at_pool = align(at_pointers + (candidates.size() + argv.size() + env.size() + 4) * sizeof(char*), 16);
     size_t at_strings = at_pool + pool.size();
     stack_offset_ = align(at_strings + strings, 4096);
     size_ = stack_offset_ + kStack;
@@ -231,17 +231,22 @@ base::Status PlanData::seal() {
     char* string = start + at_strings;
     char** pointer = reinterpret_cast<char**>(start + at_pointers);
     auto copy = [&](const std::vector<std::string>& list) {
-        char** first = pointer;
         for (const std::string& entry : list) {
             memcpy(string, entry.c_str(), entry.size() + 1);
             *pointer++ = string;
             string += entry.size() + 1;
         }
-        *pointer++ = nullptr;
-        return first;
     };
-    arena->argv = copy(argv);
-    arena->envp = copy(env);
+    arena->argv = pointer;
+    *pointer++ = arena->report_text;
+    copy(candidates);
+    *pointer++ = arena->text;  // offset 0 is ""
+    copy(argv);
+    *pointer++ = nullptr;
+    arena->envp = pointer;
+    copy(env);
+    *pointer++ = nullptr;
+    arena->stub_fd = stub_fd;
     return {};
 }
 
@@ -274,7 +279,7 @@ Error PlanData::failure() const {
     const ArenaHead* arena = head();
     const Step& step = arena->steps[arena->failed_step];
     int error = arena->error;
-    if (step.op == Op::execute) return exec_failure(error, arena->detail);
+    if (step.op == Op::execute) return base::fail_errno("execute the start of the container", error);
     std::string what = describe(step);
     switch (arena->detail) {
         case Detail::target_in_proc:

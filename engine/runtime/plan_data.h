@@ -14,6 +14,8 @@ struct PlanData {
     std::vector<Step> steps;
     std::string pool = std::string(1, '\0');  ///< offset 0 is ""
     std::vector<std::string> argv, env;
+    std::vector<std::string> candidates;  ///< paths that execve is tried with
+    int stub_fd = -1;
     std::vector<base::UniqueFd> owned;  ///< what steps refer to; closed when the child has its copies
     base::UniqueFd terminal;            ///< pty master
     uint64_t clone_flags = 0;
@@ -47,9 +49,10 @@ struct PlanData {
     size_t stack_size() const;
     /// The Error of the step that the child reported.
     base::Error failure() const;
+    /// The Error of a program that the stub could not execute; Docker's words.
+    base::Error exec_failure(int error, Detail detail) const;
 
 private:
-    base::Error exec_failure(int error, Detail detail) const;
     void* mapping_ = nullptr;
     size_t size_ = 0, stack_offset_ = 0;
 };

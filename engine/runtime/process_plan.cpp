@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "runtime/rlimit.h"
 #include "runtime/seccomp.h"
+#include "runtime/stub.h"
 
 namespace engine::runtime {
 namespace {
@@ -159,8 +160,9 @@ base::Status add_process(PlanData& plan, const ProcessSettings& settings) {
     // For a user other than root execve clears permitted and effective; set now, so that nothing runs with more.
     plan.add(Op::capabilities).a = identity.uid == 0 ? capabilities : 0;
     plan.add(Op::signal_mask);
-    uint32_t paths = plan.intern_list(exec_candidates(plan.argv.empty() ? "" : plan.argv[0], plan.env));
-    plan.add(Op::execute).more = paths;
+    plan.candidates = exec_candidates(plan.argv.empty() ? "" : plan.argv[0], plan.env);
+    plan.stub_fd = TRY(stub_file());
+    plan.add(Op::execute, base::proc_path(plan.stub_fd));
     return {};
 }
 
