@@ -90,10 +90,11 @@ Result<ContainerInfo> EngineImpl::running_container(const std::string& id) {
 }
 
 void EngineImpl::tell(const std::string& name, const std::string& note) const {
+    std::string text = note.starts_with(name + ": ") ? note.substr(name.size() + 2) : note;
     if (options_.notice)
-        options_.notice(name, note);
+        options_.notice(name, text);
     else
-        base::log::warn(name + ": " + note);
+        base::log::warn(name + ": " + text);
 }
 
 uint64_t process_start_time(pid_t pid) {
