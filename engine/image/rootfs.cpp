@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <functional>
+#include <optional>
 #include <thread>
 
 #include "base/file.h"
@@ -104,9 +104,11 @@ Result<MountFd> clone_read_only(const std::string& folder) {
     return tree;
 }
 
-/// Kernels before 6.7 take all lower folders in one string, of a page by mount(2) (fsconfig's strings are shorter): mounted
-/// in a mount namespace of a thread of its own, so that nothing shows on the host, and cloned out of it.
-Result<MountFd> mount_with_string(const OverlayOptions& options) {
+/// Kernels before 6.7 take all lower folders in one string, of a page by mount(2) (fsconfig's strings are shorter). Runs in a
+/// thread with a mount namespace of its own, so that nothing shows on the host; the mount is cloned out of it.
+Result<MountFd> mount_in_own_namespace(const OverlayOptions& options) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return fail_errno("mount overlay: a mount namespace");
+    // Opened here: the kernel takes no folders of another namespace. Names of fds are short.
     std::vector<UniqueFd> held;
     auto name_of = [&](const std::string& path) -> Result<std::string> {
         held.push_back(TRY(base::open_at(AT_FDCWD, path, O_PATH | O_DIRECTORY)));
@@ -123,20 +125,17 @@ Result<MountFd> mount_with_string(const OverlayOptions& options) {
     if (options.is_volatile) text += ",volatile";
     if (text.size() >= 4096)
         return fail(Code::unsupported_kernel, "the image has " + std::to_string(options.lower.size()) + " layers: too many for this kernel (6.7 takes 500)");
-    std::string target = base::proc_path(held[0].get());
-    int result = -1, error = 0;
-    std::thread([&] {
-        if (::unshare(CLONE_NEWNS) != 0 || ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            ::mount("overlay", target.c_str(), "overlay", options.read_only ? MS_RDONLY : 0, text.c_str()) != 0) {
-            error = errno;
-            return;
-        }
-        // The fd opened before names the folder below the mount; its path names the mount.
-        result = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, options.lower.back().c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-        if (result < 0) error = errno;
-    }).join();
-    if (result < 0) return fail_errno("mount overlay", error);
-    return MountFd(result);
+    const std::string& target = options.lower.back();
+    if (::mount("overlay", target.c_str(), "overlay", options.read_only ? MS_RDONLY : 0, text.c_str()) != 0) return fail_errno("mount overlay");
+    int fd = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, target.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (fd < 0) return fail_errno("clone the overlay mount");
+    return MountFd(fd);
+}
+
+Result<MountFd> mount_with_string(const OverlayOptions& options) {
+    std::optional<Result<MountFd>> result;
+    std::thread([&] { result = mount_in_own_namespace(options); }).join();
+    return std::move(*result);
 }
 
 }  // namespace
@@ -145,14 +144,12 @@ Result<MountFd> mount_overlay(const OverlayOptions& options) {
     if (options.lower.empty()) return fail(Code::internal, "mount overlay: no layers");
     if (options.lower.size() > 500) return fail(Code::unsupported_kernel, "the image has more than 500 layers: overlayfs takes no more");
     if (options.upper.empty() && options.lower.size() == 1) return clone_read_only(options.lower[0]);
+    if (options.by_string) return mount_with_string(options);
     OverlayContext context = TRY(OverlayContext::open());
     TRY_VOID(context.set("source", "overlay"));
     for (auto layer = options.lower.rbegin(); layer != options.lower.rend(); ++layer) {
         if (context.set_folder("lowerdir+", *layer)) continue;
-        if (errno == EINVAL && layer == options.lower.rbegin()) {  // no lowerdir+ before 6.7
-            OverlayOptions named = options;
-            return mount_with_string(named);
-        }
+        if (errno == EINVAL && layer == options.lower.rbegin()) return mount_with_string(options);  // no lowerdir+ before 6.7
         return fail_errno("overlay layer \"" + *layer + "\"");
     }
     if (!options.upper.empty()) {

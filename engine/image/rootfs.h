@@ -14,6 +14,7 @@ struct OverlayOptions {
     std::string upper, work;         ///< absolute, on one file system; both empty: read-only over the layers alone
     bool read_only = false;          ///< MOUNT_ATTR_RDONLY; upper stays as it is
     bool user_namespace = false;     ///< inside a user namespace: xattrs in user.overlay.* (kernel 5.11)
+    bool by_string = false;          ///< as on kernels before 6.7, whatever this one can: for tests
     bool is_volatile = false;        ///< no syncs: after a crash of the machine the kernel refuses the upper folder
 };
 
