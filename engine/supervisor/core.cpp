@@ -168,7 +168,7 @@ base::Status Core::recover() {
         if (!was_alive && status != ContainerStatus::restarting) continue;
         Unit& one = unit(info.id);
         one.info = std::move(info);
-        had_containers_ = true;
+        was_used_ = true;
         one.backoff.resume(one.info.state.restart_count);
         auto image = starter_->image_config(one.info.spec.image_id);
         if (image) one.image = std::move(*image);
@@ -358,7 +358,7 @@ void Core::maybe_end() {
     }
     if (end_timer_) return;
     // One that was started ahead waits for its first request; else nothing is left to do.
-    end_timer_ = loop_->after(had_containers_ ? std::chrono::milliseconds(0) : std::chrono::seconds(10), [this] {
+    end_timer_ = loop_->after(was_used_ ? std::chrono::milliseconds(0) : std::chrono::seconds(10), [this] {
         // Who starts a supervisor holds this lock: then a request is on its way.
         auto lock = base::FileLock::try_acquire(start_lock(paths_));
         if (!lock) {
@@ -377,7 +377,6 @@ void Core::maybe_end() {
 
 void supervisor_main(SupervisorArguments arguments) {
     ::prctl(PR_SET_NAME, "compose");
-    ::signal(SIGTERM, SIG_IGN);
     // One heap, given back soon: a supervisor lives long and is mostly asleep.
     ::mallopt(M_ARENA_MAX, 1);
     ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);

@@ -108,6 +108,8 @@ public:
     void detach(const std::string& id, const std::shared_ptr<Attachment>& attachment);
 
     EventLoop& loop() { return *loop_; }
+    /// A request has come: with nothing running any more, it ends at once.
+    void used() { was_used_ = true; }
     void after_flush(std::function<void()> action) { after_flush_.push_back(std::move(action)); }
 
 private:
@@ -196,7 +198,7 @@ private:
     EventLoop::FdHandle link_watch_, others_watch_;
     EventLoop::Timer retry_timer_, end_timer_;
     std::optional<store::ChangeWatch> changes_;
-    bool had_containers_ = false;
+    bool was_used_ = false;
     int busy_ = 0;  ///< jobs of workers whose result is still to come
     std::unique_ptr<Workers> workers_;  ///< last: its threads end before what they use
 };

@@ -11,7 +11,6 @@ using base::fail;
 using base::Status;
 
 void Core::start(const std::vector<std::string>& ids, std::function<void(const std::string& id, const Status&)> done) {
-    had_containers_ = true;
     std::vector<std::string> wanted;
     for (const auto& id : ids) {
         Unit& one = unit(id);

@@ -39,6 +39,23 @@ int64_t steady_ms() {
     return time.tv_sec * 1000 + time.tv_nsec / 1'000'000;
 }
 
+/// Only SIGKILL ends us from outside: a kill of everything in a session must not take the containers' keeper. By handlers that
+/// do nothing, as an ignored signal stays ignored over clone and exec, and a shell in a container could never trap it.
+void shrug_off_signals() {
+    struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)();
+        uint64_t mask;
+    } ignored_here{};
+    // What our starter ignored, also the two that the C library hides.
+    for (int signal = 1; signal <= 64; signal++) ::syscall(SYS_rt_sigaction, signal, &ignored_here, nullptr, sizeof(uint64_t));
+    struct sigaction nothing {};
+    nothing.sa_handler = [](int) {};
+    nothing.sa_flags = SA_RESTART;
+    for (int signal : {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM}) ::sigaction(signal, &nothing, nullptr);
+}
+
 /// The loop below takes no heap: the table is its own mapping, everything else is on the stack.
 class Guardian {
 public:
@@ -49,8 +66,7 @@ public:
         ::prctl(PR_SET_CHILD_SUBREAPER, 1);
         ::umask(0022);
         (void)!::chdir("/");
-        // Only SIGKILL ends it from outside: a group kill of a terminal must not take the containers' keeper.
-        for (int signal : {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
+        shrug_off_signals();
         if (!grow(kFirstCapacity)) return false;
         epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
         exits_ = ::open(exits_file(arguments_.paths, arguments_.group).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -100,14 +116,13 @@ private:
     }
 
     void fork_supervisor() {
-        // A supervisor that dies at once, again and again, is started ever more slowly: 20 ms up to 5 s.
-        int64_t now = steady_ms();
-        delay_ = supervisor_started_ == 0 || now - supervisor_started_ > 10'000 ? 0 : std::clamp(delay_ * 2, 20, 5000);
-        if (delay_ != 0 && quick_deaths_++ >= 3) {
+        // One that crashes at once, again and again, is started ever more slowly, 20 ms up to 5 s; one that somebody killed
+        // is not to blame.
+        const bool blameless = supervisor_started_ == 0 || steady_ms() - supervisor_started_ > 10'000 || (last_signal_ == SIGKILL && ++kills_ < 1000);
+        delay_ = blameless ? 0 : std::clamp(delay_ * 2, 20, 5000);
+        if (delay_ != 0) {
             timespec pause{delay_ / 1000, (delay_ % 1000) * 1'000'000L};
             ::nanosleep(&pause, nullptr);
-        } else if (delay_ == 0) {
-            quick_deaths_ = 0;
         }
         reap_unknown();
         supervisor_started_ = steady_ms();
@@ -120,7 +135,6 @@ private:
             ::close(ends[0]);
             ::close(epoll_);
             ::close(exits_);
-            for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
             supervisor_main({arguments_.paths, arguments_.group, table_, base::UniqueFd(ends[1]), base::UniqueFd(arguments_.listen_fd), guardian});
         }
         ::close(ends[1]);
@@ -159,6 +173,7 @@ private:
                 }
                 siginfo_t info{};
                 ::waitid(P_PID, static_cast<id_t>(supervisor_), &info, WEXITED | __WALL);
+                last_signal_ = info.si_code == CLD_EXITED ? 0 : info.si_status;
                 ::close(link_);
                 ::close(supervisor_fd_);
                 link_ = supervisor_fd_ = -1;
@@ -298,7 +313,7 @@ private:
     off_t exits_size_ = 0;
     pid_t supervisor_ = -1;
     int64_t supervisor_started_ = 0;
-    int delay_ = 0, quick_deaths_ = 0;
+    int delay_ = 0, last_signal_ = 0, kills_ = 0;
     bool finished_ = false;
 };
 

@@ -94,6 +94,7 @@ void Server::readable(Id id) {
 }
 
 void Server::handle(Id id, const Request& request) {
+    core_.used();
     const std::string& verb = request.verb;
     if (request.ids.empty()) {
         finish(id, fail(Code::invalid, "message names no container"), {});

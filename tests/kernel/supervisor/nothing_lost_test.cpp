@@ -156,16 +156,16 @@ TEST_F(NothingLost, a_thousand_short_ones_leak_nothing) {
     }
     pid_t one = supervisor(), two = guardian();
     const size_t fds_before = count_fds(one), guard_before = count_fds(two);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < 20; round++) {
         std::vector<std::string> ids;
-        for (int i = 0; i < 20; i++) ids.push_back(create("r" + std::to_string(round) + "-" + std::to_string(i), "exit 0", [](ContainerSpec& spec) { spec.auto_remove = true; }));
+        for (int i = 0; i < 50; i++) ids.push_back(create("r" + std::to_string(round) + "-" + std::to_string(i), "exit 0", [](ContainerSpec& spec) { spec.auto_remove = true; }));
         for (const auto& result : client_->start_many(ids, {})) ASSERT_TRUE(result.status) << result.status.error().message();
         for (const auto& id : ids) wait_for([&] { return !store_->container(id); }, "the removal");
     }
     EXPECT_EQ(supervisor(), one);
     wait_for([&] { return count_fds(one) <= fds_before && count_fds(two) <= guard_before; }, "as few fds as before");
     EXPECT_EQ(base::list_dir(paths_.containers()).value().size(), 2u);
-    EXPECT_EQ(base::list_dir(paths_.containers_run()).value().size(), 1u);
+    EXPECT_EQ(base::list_dir(paths_.containers_run()).value().size(), 2u);
 }
 
 }  // namespace
