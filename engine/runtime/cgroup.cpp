@@ -118,7 +118,11 @@ Result<Cgroup> Cgroup::create(const std::string& path, const Resources& resource
     for (const CgroupHierarchy* hierarchy : wanted) TRY_VOID(make_cgroup_folder(*hierarchy, path));
     TRY_VOID(set_devices_v1(path, devices));
     TRY_VOID(apply_writes(path, writes));
-    return open(path);
+    Cgroup out;
+    out.path_ = path;
+    for (const CgroupHierarchy* hierarchy : wanted)
+        out.procs_.push_back(TRY(base::open_at(AT_FDCWD, hierarchy->mount_point + path + "/cgroup.procs", O_WRONLY)));
+    return out;
 }
 
 Result<Cgroup> Cgroup::open(const std::string& path) {

@@ -144,7 +144,23 @@ struct Child {
         return fd;
     }
 
+    /// A name directly in a folder that the plan holds open: the kernel does not follow it when it is a link.
+    static bool direct(const Step& step, const char* path) {
+        if ((step.flags & kNoSymlinks) == 0 || *path == 0) return false;
+        for (; *path != 0; ++path)
+            if (*path == '/') return false;
+        return true;
+    }
+
     long put(const Step& step, long tree) const {
+        const char* path = text(step.text);
+        if (direct(step, path)) {
+            long error = raw(SYS_move_mount, tree, p(""), base(step), p(path), MOVE_MOUNT_F_EMPTY_PATH);
+            if (error == -ENOENT && (step.flags & kMakeFolder) != 0 && raw(SYS_mkdirat, base(step), p(path), 0755) == 0)
+                error = raw(SYS_move_mount, tree, p(""), base(step), p(path), MOVE_MOUNT_F_EMPTY_PATH);
+            // A file to be made, or something odd: the long way makes it or finds the right errno.
+            if (error == 0 || (error == -ENOENT && (step.flags & (kMakeFolder | kMakeFile)) == 0)) return error;
+        }
         long where = target(step);
         if (where < 0) return where;
         long error = raw(SYS_move_mount, tree, p(""), where, p(""), MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
@@ -283,7 +299,16 @@ struct Child {
     }
 
     long read_only(const Step& step) const {
-        long where = open_in(base(step), text(step.text), O_PATH, 0, how_to_resolve(kNoSymlinks));
+        const char* path = text(step.text);
+        if (direct(step, path)) {
+            long tree = clone_tree(base(step), path, AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+            if (tree < 0) return tree == -ENOENT ? 0 : tree;
+            long error = set_attributes(tree, MOUNT_ATTR_RDONLY, AT_RECURSIVE);
+            if (error == 0) error = raw(SYS_move_mount, tree, p(""), base(step), p(path), MOVE_MOUNT_F_EMPTY_PATH);
+            raw(SYS_close, tree);
+            return error;
+        }
+        long where = open_in(base(step), path, O_PATH, 0, how_to_resolve(kNoSymlinks));
         if (where == -ENOENT) return 0;
         if (where < 0) return where;
         long tree = clone_tree(static_cast<int>(where), "", AT_EMPTY_PATH | AT_RECURSIVE);

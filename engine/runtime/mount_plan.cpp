@@ -202,7 +202,7 @@ struct Builder {
             step.at = in_proc ? static_cast<int16_t>(plan.proc_slot) : sys;
             step.text += in_proc ? 6 : 5;
         };
-        for (const std::string& path : read_only_paths()) place(plan.add(Op::read_only, path), path);
+        for (const std::string& path : read_only_paths()) place(plan.add(Op::read_only, path, kNoSymlinks), path);
         int16_t empty = plan.new_slot();
         for (const MaskedPath& masked : masked_paths()) {
             Step& step = plan.add(masked.is_folder ? Op::mask_folder : Op::mask_file, masked.path, kNoSymlinks);
