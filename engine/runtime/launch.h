@@ -17,7 +17,7 @@ namespace engine::runtime {
 struct ResolvedMount {
     Mount mount;
     std::string host_path;  ///< the folder or file to bind; mount.subpath is applied below it, inside it
-    base::MountFd tree;     ///< a detached tree (image mounts, volumes with driver options)
+    base::MountFd tree;     ///< a detached tree (image mounts, volumes with driver options), of the subpath already
 };
 
 /// A file bound into the container: configs, secrets, hosts, hostname, resolv.conf.

@@ -65,13 +65,11 @@ Result<MountSource> open_mount_source(ResolvedMount& resolved) {
     std::string shown = base::quote(mount.source.empty() ? resolved.host_path : mount.source);
     bool recursive = !mount.non_recursive;
     MountSource out;
-    if (resolved.tree && mount.subpath.empty()) {
-        out.tree = std::move(resolved.tree);
+    if (resolved.tree) {
+        out.tree = std::move(resolved.tree);  // a subpath is in it already
     } else {
         base::UniqueFd source;
-        if (resolved.tree) {
-            source = std::move(resolved.tree);
-        } else {
+        {
             auto opened = base::open_at(AT_FDCWD, resolved.host_path, O_PATH);
             if (!opened && opened.error().sys_errno == ENOENT && mount.type == Mount::Type::bind) {
                 if (!mount.create_host_path)

@@ -198,6 +198,13 @@ Result<runtime::JoinFds> Starter::join_fds(const ContainerInfo& container, std::
     join.net = TRY(open_namespace(container.spec.network_mode, "net", "network namespace"));
     join.pid = TRY(open_namespace(container.spec.pid_mode, "pid", "PID namespace"));
     join.ipc = TRY(open_namespace(container.spec.ipc_mode, "ipc", "IPC namespace"));
+    if (join.ipc >= 0) {
+        // /dev/shm is shared with the namespace: the runtime borrows it from that process.
+        auto other = TRY(store_.container(joined_container(container.spec.ipc_mode)));
+        auto process = TRY(base::PidFd::open(other.state.pid));
+        held.emplace_back(::fcntl(process.fd(), F_DUPFD_CLOEXEC, 3));
+        join.ipc_process = held.back().get();
+    }
     join.uts = TRY(open_namespace(container.spec.uts_mode, "uts", "UTS namespace"));
     if (has_own_network(container.spec)) {
         held.push_back(TRY(network::open_netns(paths_.netns(container.id))));
