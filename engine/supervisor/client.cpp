@@ -270,6 +270,7 @@ Result<AttachResult> SocketClient::attach(const std::string& id, const AttachOpt
     request.verb = "attach";
     request.ids = {id};
     request.start = start;
+    request.position = before;
     for (int attempt = 1; attempt <= kMostTries; attempt++) {
         auto connection = TRY(connect_or_spawn(paths_, group_));
         if (!send_frame(connection.get(), to_json(request))) continue;

@@ -209,6 +209,7 @@ base::Status Core::recover() {
     }
     watch_others();
     services_->update_records();
+    guard_networks();
     return {};
 }
 
@@ -257,12 +258,8 @@ base::Status Core::adopt_running(Unit& one, const Kept* kept) {
     if (!one.info.ports.empty()) {
         auto* publisher = TRY(services_->publisher());
         (void)TRY(publisher->reserve(one.id, one.info.ports));
-        for (const auto& endpoint : one.info.endpoints) {
-            auto network = store_->network(endpoint.network);
-            if (!network || network->spec.internal) continue;
-            TRY_VOID(publisher->publish(one.id, endpoint.ipv4, endpoint.ipv6));
-            break;
-        }
+        if (const auto* chosen = starter_->published_endpoint(one.info.spec, one.info.endpoints))
+            TRY_VOID(publisher->publish(one.id, chosen->ipv4, chosen->ipv6));
     }
     begin_health(one, true);
     return {};

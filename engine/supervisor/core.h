@@ -103,6 +103,10 @@ public:
         std::shared_ptr<Attachment> attachment;
     };
     Result<Streams> attach(const std::string& id);
+    /// For a container that is about to be started: in place before it runs, so that also its end is told.
+    std::shared_ptr<Attachment> attach_ahead(const std::string& id, uint64_t position);
+    /// What an attachment made ahead gets once it runs; no fds when it has already ended.
+    Streams streams_of(const std::string& id, const std::shared_ptr<Attachment>& attachment);
     void stdin_given_away(const std::string& id);
     void attachment_moved(const std::string& id, const std::shared_ptr<Attachment>& attachment, uint64_t position);
     void detach(const std::string& id, const std::shared_ptr<Attachment>& attachment);
@@ -138,6 +142,7 @@ private:
     void started(std::vector<StartItem>& items);
     void enter_running(Unit& unit, StartItem& item);
     void begin_health(Unit& unit, bool resumed);
+    void guard_networks();
 
     // core_log.cpp
     base::Status open_log(Unit& unit);

@@ -98,7 +98,10 @@ void Core::clean_wave() {
         job.id = id;
         job.cgroup = runtime::cgroup_path(one->info);
         job.for_good = one->info.state.status != ContainerStatus::restarting;
-        job.network = one->network_made;
+        // One that others have joined stays for the next start (pains.md 19); its removal takes the pin.
+        job.network = one->network_made && std::none_of(units_.begin(), units_.end(), [&](const auto& other) {
+            return other.second->phase != Phase::idle && joined_container(other.second->info.spec.network_mode) == id;
+        });
         job.dns = has_embedded_dns(one->info.spec);
         job.ports = !one->info.spec.ports.empty();
         if (job.for_good) one->network_made = false;
@@ -154,6 +157,7 @@ void Core::cleaned(const std::vector<std::string>& ids) {
         Unit* one = find(id);
         if (one && one->phase == Phase::cleaning) settle(*one);
     }
+    guard_networks();
 }
 
 /// It has ended, and nothing of it is left: for good, or until its next start.

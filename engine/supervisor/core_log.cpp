@@ -130,18 +130,30 @@ void Core::update_kept(Unit& one) {
 Result<Core::Streams> Core::attach(const std::string& id) {
     Unit* one = find(id);
     if (!one || !one->running()) return fail(Code::not_running, "container " + id.substr(0, 12) + " is not running");
+    return streams_of(id, attach_ahead(id, one->log ? one->log->position() : 0));
+}
+
+std::shared_ptr<Attachment> Core::attach_ahead(const std::string& id, uint64_t position) {
+    Unit& one = unit(id);
+    auto attachment = std::make_shared<Attachment>();
+    attachment->position = position;
+    one.attachments.insert(attachment);
+    update_kept(one);
+    return attachment;
+}
+
+Core::Streams Core::streams_of(const std::string& id, const std::shared_ptr<Attachment>& attachment) {
     Streams streams;
+    streams.attachment = attachment;
+    streams.position = attachment->position;
+    Unit* one = find(id);
+    if (!one) return streams;
     streams.tty = one->info.spec.tty;
     if (one->channels.terminal) {
         streams.fds.push_back(one->channels.terminal.get());
     } else if (one->channels.in) {
         streams.fds.push_back(one->channels.in.get());
     }
-    streams.position = one->log ? one->log->position() : 0;
-    streams.attachment = std::make_shared<Attachment>();
-    streams.attachment->position = streams.position;
-    one->attachments.insert(streams.attachment);
-    update_kept(*one);
     return streams;
 }
 
@@ -165,7 +177,12 @@ void Core::detach(const std::string& id, const std::shared_ptr<Attachment>& atta
     if (!one) return;
     one->attachments.erase(attachment);
     update_kept(*one);
-    if (one->removing && one->attachments.empty()) remove_now(*one);
+    if (!one->attachments.empty() || one->phase != Phase::idle) return;
+    if (one->removing) {
+        remove_now(*one);
+    } else if (one->on_started.empty() && std::find(to_start_.begin(), to_start_.end(), id) == to_start_.end()) {
+        units_.erase(id);
+    }
 }
 
 }  // namespace engine::supervisor

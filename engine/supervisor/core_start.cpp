@@ -123,6 +123,21 @@ void Core::started(std::vector<StartItem>& items) {
             for (const auto& done : dones) done(status);
         });
     }
+    guard_networks();
+}
+
+/// The firewall of what runs is healed by itself when somebody flushes it.
+void Core::guard_networks() {
+    auto* publisher = services_->publisher_if_any();
+    if (!publisher) return;
+    std::set<std::string> names;
+    for (const auto& [id, one] : units_)
+        if (one->running())
+            for (const auto& endpoint : one->info.endpoints) names.insert(endpoint.network);
+    std::vector<NetworkInfo> networks;
+    for (const auto& name : names)
+        if (auto network = store_->network(name)) networks.push_back(std::move(*network));
+    if (auto guarded = publisher->guard(std::move(networks)); !guarded) base::log::warn(guarded.error().message());
 }
 
 void Core::enter_running(Unit& one, StartItem& item) {

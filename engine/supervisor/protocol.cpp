@@ -68,6 +68,7 @@ std::string to_json(const Request& request) {
     if (!request.network.empty()) object["network"] = request.network;
     if (!request.endpoint.empty()) object["endpoint"] = request.endpoint;
     if (request.start) object["start"] = true;
+    if (request.position != 0) object["position"] = request.position;
     return json::serialize(object);
 }
 
@@ -80,6 +81,7 @@ Result<Request> request_from_json(std::string_view text) {
     request.network = text_of(object, "network");
     request.endpoint = text_of(object, "endpoint");
     request.start = flag_of(object, "start");
+    request.position = static_cast<uint64_t>(number_of(object, "position").value_or(0));
     if (const auto* value = object.if_contains("timeouts"); value && value->is_array())
         for (const auto& each : value->as_array()) request.timeouts_ns.push_back(each.is_int64() ? each.as_int64() : -1);
     request.timeouts_ns.resize(request.ids.size(), -1);

@@ -163,9 +163,16 @@ void Server::handle(Id id, const Request& request) {
 void Server::attach(Id id, const Request& request) {
     const std::string container = request.ids.front();
     if (!request.start) {
+        auto streams = core_.attach(container);
+        if (!streams) {
+            finish(id, base::Error(streams.error()), container);
+            return;
+        }
+        take_attachment(id, container, streams->attachment);
         attached(id, container);
         return;
     }
+    take_attachment(id, container, core_.attach_ahead(container, request.position));
     core_.start({container}, [this, id, container](const std::string&, const Status& status) {
         if (status) {
             attached(id, container);
@@ -175,33 +182,43 @@ void Server::attach(Id id, const Request& request) {
     });
 }
 
-void Server::attached(Id id, const std::string& container) {
+void Server::take_attachment(Id id, const std::string& container, std::shared_ptr<Attachment> attachment) {
     Connection* connection = find(id);
-    if (!connection) return;
-    auto streams = core_.attach(container);
-    if (!streams) {
-        finish(id, base::Error(streams.error()), container);
-        return;
-    }
     connection->attached_to = container;
-    connection->attachment = streams->attachment;
+    connection->attachment = std::move(attachment);
     connection->attachment->ended = [this, id](int code, uint64_t end) {
+        Connection* told = find(id);
+        if (!told) return;
         Reply ended;
         ended.exited = code;
         ended.position = end;
-        reply(id, ended);
+        if (told->announced) {
+            reply(id, ended);
+        } else {
+            told->ended = to_json(ended);
+        }
     };
+}
+
+void Server::attached(Id id, const std::string& container) {
+    Connection* connection = find(id);
+    if (!connection) return;
+    auto streams = core_.streams_of(container, connection->attachment);
     Reply answer;
     answer.id = container;
     answer.attached = true;
-    answer.tty = streams->tty;
-    answer.position = streams->position;
+    answer.tty = streams.tty;
+    answer.position = streams.position;
     // The first frame of an idle connection: it fits, so it goes at once with its fds.
-    if (!send_frame(connection->fd.get(), to_json(answer), streams->fds)) {
+    if (!send_frame(connection->fd.get(), to_json(answer), streams.fds)) {
         close(id);
         return;
     }
+    connection->announced = true;
     core_.stdin_given_away(container);
+    if (connection->ended) {
+        if (auto ended = reply_from_json(*connection->ended)) reply(id, *ended);
+    }
 }
 
 void Server::finish(Id id, const Status& status, const std::string& container) {

@@ -29,6 +29,8 @@ private:
         FrameParser parser;
         std::string unsent;
         bool asked = false, closing = false;
+        bool announced = false;           ///< the answer to an attach has been sent
+        std::optional<std::string> ended; ///< the end came before it
         std::string attached_to;
         std::shared_ptr<Attachment> attachment;
     };
@@ -38,6 +40,7 @@ private:
     void handle(Id id, const Request& request);
     void attach(Id id, const Request& request);
     void attached(Id id, const std::string& container);
+    void take_attachment(Id id, const std::string& container, std::shared_ptr<Attachment> attachment);
     void reply(Id id, const Reply& reply, bool last = false);
     void finish(Id id, const base::Status& status, const std::string& container);
     void write_unsent(Id id);

@@ -78,6 +78,8 @@ public:
     void run(std::vector<StartItem>& items);
     /// The namespace's resolver sockets and settings again, for a container that an earlier supervisor started.
     base::Status serve_dns(const ContainerInfo& container);
+    /// The endpoint with the default route, where answers leave; nullptr when no network leads out.
+    const EndpointState* published_endpoint(const ContainerSpec& spec, const std::vector<EndpointState>& endpoints);
     base::Result<ImageConfig> image_config(const std::string& image_id);
     /// Joins a running container to one more network; returns the endpoint.
     base::Result<EndpointState> connect(ContainerInfo& container, const Endpoint& endpoint);
@@ -86,10 +88,12 @@ public:
 private:
     struct ImageParts {
         ImageConfig config;
-        std::vector<std::string> layers;
+        std::vector<std::string> layers;  ///< the image's
+        std::vector<std::string> lower;   ///< with the layer of mount points on top
     };
     base::Result<std::shared_ptr<const ImageParts>> image(const std::string& id);
     base::Result<image::ImageStore*> images();
+    base::Result<std::string> mount_point_layer();
     base::Result<std::vector<network::AttachRequest>> attach_requests(const ContainerInfo& container);
     void set_up_networks(std::vector<StartItem*>& items);
     base::Status reserve_ports(StartItem& item);

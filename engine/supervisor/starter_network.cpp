@@ -147,29 +147,35 @@ void Starter::set_up_networks(std::vector<StartItem*>& items) {
 Status Starter::reserve_ports(StartItem& item) {
     if (item.info.spec.ports.empty() || item.endpoints.empty()) return {};
     // A container on internal networks only has no way in (behaviour.md §4).
-    bool reachable = false;
-    for (const auto& endpoint : item.endpoints) {
-        auto network = store_.network(endpoint.network);
-        reachable = reachable || (network && !network->spec.internal);
-    }
-    if (!reachable) return {};
+    if (!published_endpoint(item.info.spec, item.endpoints)) return {};
     auto* publisher = TRY(services_.publisher());
     item.ports = TRY(publisher->reserve(item.info.id, item.info.spec.ports));
     item.published = true;
     return {};
 }
 
+const EndpointState* Starter::published_endpoint(const ContainerSpec& spec, const std::vector<EndpointState>& endpoints) {
+    const EndpointState* chosen = nullptr;
+    int best = 0;
+    for (const auto& endpoint : endpoints) {
+        auto network = store_.network(endpoint.network);
+        if (!network || network->spec.internal || (endpoint.gateway4.empty() && endpoint.gateway6.empty())) continue;
+        int priority = 0;
+        for (const auto& asked : spec.endpoints)
+            if (asked.network == endpoint.network) priority = asked.gateway_priority;
+        if (!chosen || priority > best) {
+            chosen = &endpoint;
+            best = priority;
+        }
+    }
+    return chosen;
+}
+
 void Starter::publish(const std::vector<StartItem*>& items) {
     std::vector<network::Publisher::Target> targets;
     for (auto* item : items) {
         if (!item->status || !item->published) continue;
-        // The endpoint with the default route: its network is where answers leave.
-        const EndpointState* chosen = nullptr;
-        for (const auto& endpoint : item->endpoints) {
-            auto network = store_.network(endpoint.network);
-            if (network && !network->spec.internal && !chosen) chosen = &endpoint;
-        }
-        if (chosen) targets.push_back({item->info.id, chosen->ipv4, chosen->ipv6});
+        if (const auto* chosen = published_endpoint(item->info.spec, item->endpoints)) targets.push_back({item->info.id, chosen->ipv4, chosen->ipv6});
     }
     if (targets.empty()) return;
     auto* publisher = services_.publisher_if_any();
