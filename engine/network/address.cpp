@@ -31,9 +31,7 @@ std::string Address::text() const {
     return buffer;
 }
 
-uint32_t Address::number4() const {
-    return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3];
-}
+uint32_t Address::number4() const { return uint32_t{bytes[0]} << 24 | uint32_t{bytes[1]} << 16 | uint32_t{bytes[2]} << 8 | bytes[3]; }
 
 Address Address::plus(uint64_t offset) const {
     Address sum = *this;
@@ -65,7 +63,8 @@ Address masked(Address address, int length, bool set) {
     for (size_t i = 0; i < address.size(); i++) {
         int keep = std::clamp(length - static_cast<int>(i) * 8, 0, 8);
         auto mask = static_cast<uint8_t>(0xff00 >> keep);
-        address.bytes[i] = set ? static_cast<uint8_t>(address.bytes[i] | static_cast<uint8_t>(~mask)) : static_cast<uint8_t>(address.bytes[i] & mask);
+        address.bytes[i] =
+            set ? static_cast<uint8_t>(address.bytes[i] | static_cast<uint8_t>(~mask)) : static_cast<uint8_t>(address.bytes[i] & mask);
     }
     return address;
 }
@@ -82,13 +81,9 @@ base::Result<Prefix> Prefix::parse(std::string_view text) {
 
 std::string Prefix::text() const { return base.text() + "/" + std::to_string(length); }
 
-bool Prefix::contains(const Address& address) const {
-    return address.v6 == base.v6 && masked(address, length, false) == base;
-}
+bool Prefix::contains(const Address& address) const { return address.v6 == base.v6 && masked(address, length, false) == base; }
 
-bool Prefix::overlaps(const Prefix& other) const {
-    return length <= other.length ? contains(other.base) : other.contains(base);
-}
+bool Prefix::overlaps(const Prefix& other) const { return length <= other.length ? contains(other.base) : other.contains(base); }
 
 Address Prefix::last() const { return masked(base, length, true); }
 

@@ -64,7 +64,8 @@ Result<Plug> plan_plug(const AttachRequest& request, const Netlink& inside, std:
         std::string& address = v6 ? state.ipv6 : state.ipv4;
         const std::string& subnet = v6 ? network.subnet6 : network.subnet4;
         if (address.empty()) continue;
-        if (subnet.empty()) return base::fail(Code::invalid, "address " + address + ": network " + base::quote(network.spec.name) + " has no such subnet");
+        if (subnet.empty())
+            return base::fail(Code::invalid, "address " + address + ": network " + base::quote(network.spec.name) + " has no such subnet");
         TRY(Address::parse(address));
         (v6 ? state.prefix6 : state.prefix4) = TRY(Prefix::parse(subnet)).length;
         (v6 ? state.gateway6 : state.gateway4) = network.spec.internal ? "" : v6 ? network.gateway6 : network.gateway4;
@@ -130,11 +131,16 @@ Status put_macvlan(NetlinkBatch& batch, const Plug& plug, int netns, const Netli
     const std::string& parent = options.at("parent");
     auto index = host.index(parent);
     if (!index) return base::fail(Code::not_found, "macvlan: no link " + base::quote(parent) + " on this host (driver_opts.parent)");
-    static const std::map<std::string, uint32_t> kModes{{"", MACVLAN_MODE_BRIDGE}, {"bridge", MACVLAN_MODE_BRIDGE}, {"private", MACVLAN_MODE_PRIVATE},
-                                                        {"vepa", MACVLAN_MODE_VEPA}, {"passthru", MACVLAN_MODE_PASSTHRU}};
+    static const std::map<std::string, uint32_t> kModes{{"", MACVLAN_MODE_BRIDGE},
+                                                        {"bridge", MACVLAN_MODE_BRIDGE},
+                                                        {"private", MACVLAN_MODE_PRIVATE},
+                                                        {"vepa", MACVLAN_MODE_VEPA},
+                                                        {"passthru", MACVLAN_MODE_PASSTHRU}};
     auto asked = options.find("macvlan_mode");
     auto mode = kModes.find(asked == options.end() ? "" : asked->second);
-    if (mode == kModes.end()) return base::fail(Code::invalid, "macvlan: macvlan_mode " + base::quote(asked->second) + " is not one of bridge, private, vepa, passthru");
+    if (mode == kModes.end())
+        return base::fail(Code::invalid,
+                          "macvlan: macvlan_mode " + base::quote(asked->second) + " is not one of bridge, private, vepa, passthru");
     ifinfomsg header{};
     header.ifi_flags = header.ifi_change = IFF_UP;
     batch.begin(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof header);
@@ -180,7 +186,8 @@ Status make_links(Netlink& host, std::vector<Wave>& waves) {
                 auto [found, fresh] = bridges.try_emplace(network.bridge);
                 if (fresh) found->second = host.index(network.bridge);
                 if (!found->second) {
-                    wave.status = base::fail(Code::not_found, "bridge " + base::quote(network.bridge) + " of network " + base::quote(network.spec.name) + " is missing on the host");
+                    wave.status = base::fail(Code::not_found, "bridge " + base::quote(network.bridge) + " of network " +
+                                                                  base::quote(network.spec.name) + " is missing on the host");
                     break;
                 }
                 put_veth(batch, plug, wave.netns, *found->second);
@@ -194,8 +201,11 @@ Status make_links(Netlink& host, std::vector<Wave>& waves) {
     for (size_t i = 0; i < owners.size(); i++) {
         auto [wave, plug] = owners[i];
         if (errors[i] != 0 && wave->status) {
-            std::string text = "connect to network " + base::quote(plug->request->network.spec.name) + ": create " + base::quote(plug->state.interface_name);
-            if (errors[i] == EOPNOTSUPP) wave->status = base::fail(Code::unsupported_kernel, text + ": the kernel lacks " + (is_macvlan(plug->request->network) ? "macvlan" : "veth"));
+            std::string text = "connect to network " + base::quote(plug->request->network.spec.name) + ": create " +
+                               base::quote(plug->state.interface_name);
+            if (errors[i] == EOPNOTSUPP)
+                wave->status = base::fail(Code::unsupported_kernel,
+                                          text + ": the kernel lacks " + (is_macvlan(plug->request->network) ? "macvlan" : "veth"));
             else wave->status = base::fail_errno(text, errors[i]);
         }
         if (errors[i] == 0 && plug->isolated)
@@ -253,12 +263,16 @@ const Plug* gateway_plug(const std::vector<Plug>& plugs, bool v6) {
 Status finish_inside(Wave& wave) {
     NetlinkBatch batch;
     std::vector<std::string> about;
+    // In a namespace with IPv6, links that the container itself makes (a tunnel) shall have it as well.
+    if (std::any_of(wave.plugs.begin(), wave.plugs.end(), [](const Plug& plug) { return !plug.state.ipv6.empty(); }))
+        TRY_VOID(base::write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "0").context("turn IPv6 on"));
     for (Plug& plug : wave.plugs) {
         const EndpointState& state = plug.state;
         auto index = wave.inside->index(state.interface_name);
         if (!index) return base::fail(Code::unavailable, "interface " + base::quote(state.interface_name) + " went away");
         if (!state.ipv6.empty())
-            TRY_VOID(base::write_file("/proc/sys/net/ipv6/conf/" + state.interface_name + "/disable_ipv6", "0").context("turn IPv6 on for " + state.interface_name));
+            TRY_VOID(base::write_file("/proc/sys/net/ipv6/conf/" + state.interface_name + "/disable_ipv6", "0")
+                         .context("turn IPv6 on for " + state.interface_name));
         put_up(batch, *index);
         about.push_back(state.interface_name + " up");
         for (const std::string& text : {state.ipv4, state.ipv6}) {
@@ -275,7 +289,8 @@ Status finish_inside(Wave& wave) {
     }
     for (bool v6 : {false, true})
         if (const Plug* plug = gateway_plug(wave.plugs, v6)) {
-            put_default_route(batch, *wave.inside->index(plug->state.interface_name), TRY(Address::parse(v6 ? plug->state.gateway6 : plug->state.gateway4)));
+            put_default_route(batch, *wave.inside->index(plug->state.interface_name),
+                              TRY(Address::parse(v6 ? plug->state.gateway6 : plug->state.gateway4)));
             about.push_back("default route");
         }
     if (batch.empty()) return {};
@@ -306,12 +321,14 @@ Status clear_links(Netlink& inside) {
     TRY_VOID(inside.dump(RTM_GETLINK, &all, sizeof all, [&](const nlmsghdr& message) {
         const auto* link = static_cast<const ifinfomsg*>(NLMSG_DATA(&message));
         std::string kind;
-        each_attribute(IFLA_RTA(link), message.nlmsg_len - NLMSG_LENGTH(sizeof *link), [&](uint16_t type, const uint8_t* data, size_t size) {
-            if (type != IFLA_LINKINFO) return;
-            each_attribute(data, size, [&](uint16_t inner, const uint8_t* text, size_t length) {
-                if (inner == IFLA_INFO_KIND) kind.assign(reinterpret_cast<const char*>(text), strnlen(reinterpret_cast<const char*>(text), length));
-            });
-        });
+        each_attribute(IFLA_RTA(link), message.nlmsg_len - NLMSG_LENGTH(sizeof *link),
+                       [&](uint16_t type, const uint8_t* data, size_t size) {
+                           if (type != IFLA_LINKINFO) return;
+                           each_attribute(data, size, [&](uint16_t inner, const uint8_t* text, size_t length) {
+                               if (inner == IFLA_INFO_KIND)
+                                   kind.assign(reinterpret_cast<const char*>(text), strnlen(reinterpret_cast<const char*>(text), length));
+                           });
+                       });
         if (kind != "veth" && kind != "macvlan") return;
         ifinfomsg gone{};
         gone.ifi_index = link->ifi_index;
@@ -345,8 +362,9 @@ Status open_firewall(std::span<const Wave> waves, const std::string& table) {
     std::vector<const NetworkInfo*> networks;
     for (const Wave& wave : waves)
         for (const AttachRequest& request : *wave.requests)
-            if (!request.network.bridge.empty() &&
-                std::none_of(networks.begin(), networks.end(), [&](const NetworkInfo* other) { return other->bridge == request.network.bridge; }))
+            if (!request.network.bridge.empty() && std::none_of(networks.begin(), networks.end(), [&](const NetworkInfo* other) {
+                    return other->bridge == request.network.bridge;
+                }))
                 networks.push_back(&request.network);
     return open_networks(table, networks);
 }
@@ -443,7 +461,8 @@ std::vector<Result<Sandbox>> create_sandboxes(std::span<const SandboxRequest> re
             TRY_VOID(make_links(*host, waves));
             for (size_t i = 0; i < requests.size(); i++)
                 each(i, [&]() -> Status {
-                    bool v6 = std::any_of(waves[i].plugs.begin(), waves[i].plugs.end(), [](const Plug& plug) { return !plug.state.ipv6.empty(); });
+                    bool v6 = std::any_of(waves[i].plugs.begin(), waves[i].plugs.end(),
+                                          [](const Plug& plug) { return !plug.state.ipv6.empty(); });
                     if (v6 || !requests[i].sysctls.empty()) TRY_VOID(enter_netns(waves[i].netns));
                     TRY_VOID(finish_inside(waves[i]));
                     for (const auto& [name, value] : requests[i].sysctls) TRY_VOID(write_sysctl(name, value));

@@ -30,20 +30,25 @@ std::string option(const NetworkSpec& spec, const std::string& name) {
 Status check_link_name(const std::string& name, const std::string& network) {
     bool wrong = name.empty() || name.size() >= IFNAMSIZ || name == "." || name == "..";
     for (char c : name) wrong = wrong || c == '/' || c == ':' || static_cast<unsigned char>(c) <= ' ';
-    if (wrong) return base::fail(Code::invalid, "network " + base::quote(network) + ": invalid link name " + base::quote(name) + ": 1 to 15 characters without / : and spaces");
+    if (wrong)
+        return base::fail(Code::invalid, "network " + base::quote(network) + ": invalid link name " + base::quote(name) +
+                                             ": 1 to 15 characters without / : and spaces");
     return {};
 }
 
 Status check_options(const NetworkSpec& spec) {
     for (const auto& [name, value] : spec.driver_options) {
         if (name.starts_with("com.docker.network.bridge.gateway_mode_") && !value.empty() && value != "nat")
-            return base::fail(Code::unsupported, "network " + base::quote(spec.name) + ": " + name + " " + base::quote(value) + " is not supported: only nat is");
+            return base::fail(Code::unsupported, "network " + base::quote(spec.name) + ": " + name + " " + base::quote(value) +
+                                                     " is not supported: only nat is");
         if (name == "com.docker.network.driver.mtu" || name == "com.docker.network.mtu") {
             auto mtu = base::parse_int(value);
             if (!mtu || *mtu < 68 || *mtu > 65535)
-                return base::fail(Code::invalid, "network " + base::quote(spec.name) + ": " + name + " " + base::quote(value) + " is not between 68 and 65535");
+                return base::fail(Code::invalid, "network " + base::quote(spec.name) + ": " + name + " " + base::quote(value) +
+                                                     " is not between 68 and 65535");
             if (spec.enable_ipv6 && *mtu < 1280)
-                return base::fail(Code::invalid, "network " + base::quote(spec.name) + ": IPv6 needs an MTU of at least 1280, not " + value);
+                return base::fail(Code::invalid,
+                                  "network " + base::quote(spec.name) + ": IPv6 needs an MTU of at least 1280, not " + value);
         }
     }
     return {};
@@ -103,12 +108,15 @@ Result<std::string> link_kind(Netlink& netlink, int index) {
     NetlinkBatch batch;
     batch.begin(RTM_GETLINK, 0, &header, sizeof header);
     TRY(netlink.run_whole(batch, [&](size_t, const nlmsghdr& message) {
-        each_attribute(IFLA_RTA(NLMSG_DATA(&message)), message.nlmsg_len - NLMSG_LENGTH(sizeof header), [&](uint16_t type, const uint8_t* data, size_t size) {
-            if (type == IFLA_LINKINFO)
-                each_attribute(data, size, [&](uint16_t inner, const uint8_t* text, size_t length) {
-                    if (inner == IFLA_INFO_KIND) kind.assign(reinterpret_cast<const char*>(text), strnlen(reinterpret_cast<const char*>(text), length));
-                });
-        });
+        each_attribute(IFLA_RTA(NLMSG_DATA(&message)), message.nlmsg_len - NLMSG_LENGTH(sizeof header),
+                       [&](uint16_t type, const uint8_t* data, size_t size) {
+                           if (type == IFLA_LINKINFO)
+                               each_attribute(data, size, [&](uint16_t inner, const uint8_t* text, size_t length) {
+                                   if (inner == IFLA_INFO_KIND)
+                                       kind.assign(reinterpret_cast<const char*>(text),
+                                                   strnlen(reinterpret_cast<const char*>(text), length));
+                               });
+                       });
     }));
     return kind;
 }
@@ -143,7 +151,8 @@ Result<NetworkInfo> plan_network(const std::string& id, const NetworkSpec& spec,
         TRY_VOID(check_link_name(info.bridge, spec.name));
         for (const NetworkInfo& other : existing)
             if (other.bridge == info.bridge)
-                return base::fail(Code::conflict, where + ": link name " + base::quote(info.bridge) + " is that of network " + base::quote(other.spec.name));
+                return base::fail(Code::conflict, where + ": link name " + base::quote(info.bridge) + " is that of network " +
+                                                      base::quote(other.spec.name));
     }
     std::vector<Prefix> networks;
     for (const NetworkInfo& other : existing)

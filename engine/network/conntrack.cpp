@@ -40,13 +40,14 @@ base::Status forget_udp_flows(const std::vector<Address>& containers) {
     Netlink netlink = TRY(Netlink::open(NETLINK_NETFILTER));
     NetlinkBatch batch;
     for (uint8_t family : {uint8_t{AF_INET}, uint8_t{AF_INET6}}) {
-        if (std::none_of(containers.begin(), containers.end(), [&](const Address& address) { return address.v6 == (family == AF_INET6); })) continue;
+        if (std::none_of(containers.begin(), containers.end(), [&](const Address& address) { return address.v6 == (family == AF_INET6); }))
+            continue;
         nfgenmsg header{};
         header.nfgen_family = family;
         auto done = netlink.dump(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, &header, sizeof header, [&](const nlmsghdr& message) {
             Tuple original, reply;
-            each_attribute(reinterpret_cast<const uint8_t*>(&message) + NLMSG_LENGTH(sizeof header), message.nlmsg_len - NLMSG_LENGTH(sizeof header),
-                           [&](uint16_t type, const uint8_t* data, size_t size) {
+            each_attribute(reinterpret_cast<const uint8_t*>(&message) + NLMSG_LENGTH(sizeof header),
+                           message.nlmsg_len - NLMSG_LENGTH(sizeof header), [&](uint16_t type, const uint8_t* data, size_t size) {
                                if (type == CTA_TUPLE_ORIG) original = parse_tuple(data, size);
                                if (type == CTA_TUPLE_REPLY) reply = parse_tuple(data, size);
                            });

@@ -49,10 +49,10 @@ protected:
 /// Whom a namespace's resolver answers and how.
 struct DnsClient {
     std::string container_id;
-    std::vector<std::string> networks;  ///< names of its networks, in the order in which they are asked
+    std::vector<std::string> networks;                       ///< names of its networks, in the order in which they are asked
     std::vector<std::pair<std::string, std::string>> links;  ///< alias → name it stands for, for this container only
-    std::vector<std::string> upstreams;  ///< `dns:`; empty: the host's resolv.conf
-    bool forward = true;                 ///< false on internal networks only: foreign names get SERVFAIL (CVE-2024-29018)
+    std::vector<std::string> upstreams;                      ///< `dns:`; empty: the host's resolv.conf
+    bool forward = true;  ///< false on internal networks only: foreign names get SERVFAIL (CVE-2024-29018)
 };
 
 /// Nameservers of a resolv.conf text, at most three.

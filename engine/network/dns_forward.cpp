@@ -57,9 +57,9 @@ void Forwarder::ask(Bytes packet, const Query& query, ReplyTo to, const std::vec
     // Nobody outside has answered for a while: a name of one label is most likely a service that is not there, and its
     // asker shall not wait. The question goes out all the same, to see whether the upstream is back.
     bool down = kept.single_label && std::all_of(upstreams.begin(), upstreams.end(), [&](const std::string& server) {
-        auto found = health_.find(server);
-        return found != health_.end() && found->second.down_until > kept.started;
-    });
+                    auto found = health_.find(server);
+                    return found != health_.end() && found->second.down_until > kept.started;
+                });
     if (down) {
         failed++;
         std::vector<uint8_t> answer = kept.packet;

@@ -18,9 +18,9 @@ using Clock = std::chrono::steady_clock;
 
 /// Where an answer goes: the resolver's own business.
 struct ReplyTo {
-    uint64_t socket = 0;      ///< the UDP socket or the TCP connection
+    uint64_t socket = 0;  ///< the UDP socket or the TCP connection
     bool tcp = false;
-    std::string peer;         ///< UDP: raw socket address
+    std::string peer;  ///< UDP: raw socket address
     uint16_t udp_size = 512;
 };
 

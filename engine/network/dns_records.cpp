@@ -54,6 +54,8 @@ const Zone* Records::zone(std::string_view network) const {
 
 }  // namespace dns
 
-std::shared_ptr<const DnsRecords> DnsRecords::make(const std::vector<DnsNetwork>& networks) { return std::make_shared<const dns::Records>(networks); }
+std::shared_ptr<const DnsRecords> DnsRecords::make(const std::vector<DnsNetwork>& networks) {
+    return std::make_shared<const dns::Records>(networks);
+}
 
 }  // namespace engine::network

@@ -23,9 +23,9 @@ struct Addresses {
 };
 
 struct Zone {
-    std::string suffix;        ///< wire form of the network's name; empty when it cannot be one
-    bool own_suffix = false;   ///< names below it are nobody else's: never forwarded
-    NameMap<Addresses> names;  ///< by wire form
+    std::string suffix;                      ///< wire form of the network's name; empty when it cannot be one
+    bool own_suffix = false;                 ///< names below it are nobody else's: never forwarded
+    NameMap<Addresses> names;                ///< by wire form
     std::map<Address, std::string> reverse;  ///< wire form of `name.network`
 };
 

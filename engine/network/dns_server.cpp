@@ -34,9 +34,9 @@ using dns::Query;
 using dns::ReplyTo;
 
 constexpr size_t kBatch = 64;
-constexpr size_t kQueryRoom = 1536;    // longer queries do not exist in practice; they are cut and answered FORMERR
+constexpr size_t kQueryRoom = 1536;  // longer queries do not exist in practice; they are cut and answered FORMERR
 constexpr size_t kAnswerRoom = 4096;
-constexpr size_t kMaxTcp = 256;        // connections in all …
+constexpr size_t kMaxTcp = 256;          // connections in all …
 constexpr size_t kMaxTcpPerClient = 32;  // … and of one container (CVE-2024-8418: one client must not block the others)
 constexpr auto kTcpIdle = std::chrono::seconds(10);
 constexpr size_t kMaxTcpAnswers = 1 << 20;  // bytes a client may leave unread
@@ -69,7 +69,8 @@ struct Round {
     std::array<iovec, kBatch> in_parts{}, out_parts{};
     std::array<sockaddr_in, kBatch> peers{};
     // Not filled: pages that no burst ever needs cost nothing.
-    std::unique_ptr<uint8_t[]> in_bytes = std::make_unique_for_overwrite<uint8_t[]>(kBatch * kQueryRoom), out_bytes = std::make_unique_for_overwrite<uint8_t[]>(kBatch * kAnswerRoom);
+    std::unique_ptr<uint8_t[]> in_bytes = std::make_unique_for_overwrite<uint8_t[]>(kBatch * kQueryRoom),
+                               out_bytes = std::make_unique_for_overwrite<uint8_t[]>(kBatch * kAnswerRoom);
     Round() {
         for (size_t i = 0; i < kBatch; i++) {
             in_parts[i] = {in_bytes.get() + i * kQueryRoom, kQueryRoom};
@@ -85,7 +86,9 @@ struct Round {
 class DnsLoop : public DnsServer {
 public:
     DnsLoop()
-        : forwarder_({[this](int fd, uint64_t number, bool writing) { return watch(fd, writing ? EPOLLOUT | EPOLLIN : EPOLLIN, number << 3 | kUpstream); },
+        : forwarder_({[this](int fd, uint64_t number, bool writing) {
+                          return watch(fd, writing ? EPOLLOUT | EPOLLIN : EPOLLIN, number << 3 | kUpstream);
+                      },
                       [this](const ReplyTo& to, std::vector<uint8_t> answer) { reply(to, std::move(answer)); }}) {}
 
     ~DnsLoop() override {
@@ -121,7 +124,8 @@ public:
             // The loop must never wait in one socket.
             fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
             bool udp = fd == client->sockets.udp.get();
-            if (!watch(fd, EPOLLIN, (udp ? client->udp << 3 | kUdp : client->tcp << 3 | kListen))) return base::fail_errno("serve names to container " + client->settings.container_id.substr(0, 12));
+            if (!watch(fd, EPOLLIN, (udp ? client->udp << 3 | kUdp : client->tcp << 3 | kListen)))
+                return base::fail_errno("serve names to container " + client->settings.container_id.substr(0, 12));
         }
         by_number_[client->udp] = by_number_[client->tcp] = client.get();
         clients_[client->settings.container_id] = std::move(client);
@@ -131,7 +135,8 @@ public:
     Status update(DnsClient settings) override {
         std::lock_guard lock(mutex_);
         auto found = clients_.find(settings.container_id);
-        if (found == clients_.end()) return base::fail(base::Code::not_found, "container " + settings.container_id.substr(0, 12) + " is not served");
+        if (found == clients_.end())
+            return base::fail(base::Code::not_found, "container " + settings.container_id.substr(0, 12) + " is not served");
         found->second->settings = std::move(settings);
         found->second->generation = 0;
         return {};
@@ -308,7 +313,8 @@ private:
         }
         if (below_own_suffix(zones_of(client), query.name())) return Answer(packet, query, out, limit).finish(dns::kNxDomain);
         // An internal network has no way out, not even by way of the resolver (CVE-2024-29018).
-        if (!client.settings.forward) return Answer(packet, query, out, limit).finish(query.labels <= 1 ? dns::kNxDomain : dns::kServerFailure);
+        if (!client.settings.forward)
+            return Answer(packet, query, out, limit).finish(query.labels <= 1 ? dns::kNxDomain : dns::kServerFailure);
         return 0;
     }
 
@@ -323,7 +329,8 @@ private:
         if (now - host_looked_ > std::chrono::seconds(2)) {
             host_looked_ = now;
             struct stat info {};
-            if (stat("/etc/resolv.conf", &info) == 0 && (info.st_mtim.tv_sec != host_changed_.tv_sec || info.st_mtim.tv_nsec != host_changed_.tv_nsec)) {
+            if (stat("/etc/resolv.conf", &info) == 0 &&
+                (info.st_mtim.tv_sec != host_changed_.tv_sec || info.st_mtim.tv_nsec != host_changed_.tv_nsec)) {
                 host_changed_ = info.st_mtim;
                 if (auto text = base::read_file("/etc/resolv.conf", 1 << 20)) host_servers_ = nameservers(*text);
             }
@@ -352,7 +359,10 @@ private:
                 size_t size = answer_here(client, packet, out, false, query, ignore);
                 if (ignore) continue;
                 if (size == 0) {
-                    forwarder_.ask(packet, query, {client.udp, false, std::string(reinterpret_cast<char*>(&round_.peers[i]), sizeof(sockaddr_in)), query.udp_size}, upstreams_of(client));
+                    forwarder_.ask(
+                        packet, query,
+                        {client.udp, false, std::string(reinterpret_cast<char*>(&round_.peers[i]), sizeof(sockaddr_in)), query.udp_size},
+                        upstreams_of(client));
                     continue;
                 }
                 answered_++;
@@ -381,8 +391,8 @@ private:
         }
         auto found = by_number_.find(to.socket);
         if (found == by_number_.end()) return;
-        (void)!sendto(found->second->sockets.udp.get(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(to.peer.data()),
-                      static_cast<socklen_t>(to.peer.size()));
+        (void)!sendto(found->second->sockets.udp.get(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                      reinterpret_cast<const sockaddr*>(to.peer.data()), static_cast<socklen_t>(to.peer.size()));
     }
 
     // ---- TCP ----------------------------------------------------------------------------------------------------------
@@ -407,7 +417,8 @@ private:
     }
 
     void oldest_goes() {
-        auto oldest = std::min_element(connections_.begin(), connections_.end(), [](const auto& a, const auto& b) { return a.second.deadline < b.second.deadline; });
+        auto oldest = std::min_element(connections_.begin(), connections_.end(),
+                                       [](const auto& a, const auto& b) { return a.second.deadline < b.second.deadline; });
         if (oldest != connections_.end()) close(oldest->first);
     }
 
@@ -457,7 +468,8 @@ private:
             if (size < dns::kHeader) return false;
             if (connection.incoming.size() - at - 2 < size) break;
             // A copy: the forwarder may answer at once, which changes the connection.
-            std::vector<uint8_t> packet(connection.incoming.begin() + static_cast<ssize_t>(at) + 2, connection.incoming.begin() + static_cast<ssize_t>(at + 2 + size));
+            std::vector<uint8_t> packet(connection.incoming.begin() + static_cast<ssize_t>(at) + 2,
+                                        connection.incoming.begin() + static_cast<ssize_t>(at + 2 + size));
             at += 2 + size;
             connection.deadline = Clock::now() + kTcpIdle;
             Query query;

@@ -22,7 +22,8 @@ Result<std::pair<base::UniqueFd, uint16_t>> bound_socket(int type) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(kResolver);
-    if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return base::fail_errno("bind the resolver at 127.0.0.11");
+    if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        return base::fail_errno("bind the resolver at 127.0.0.11");
     if (type == SOCK_STREAM && listen(fd.get(), 64) != 0) return base::fail_errno("listen at 127.0.0.11");
     socklen_t size = sizeof address;
     if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return base::fail_errno("read the resolver's port");
@@ -33,7 +34,8 @@ Result<std::pair<base::UniqueFd, uint16_t>> bound_socket(int type) {
 /// without connection tracking: that would cost every packet of the container.
 void put_rewrite(NftBatch& batch, const NftTable& table, uint8_t protocol, uint16_t port, uint32_t checksum_offset) {
     constexpr uint32_t kSource4 = 12, kDestination4 = 16;
-    const std::string resolver = nft_bytes(Address::v4(kResolver)), dns_port = nft_port(53).substr(0, 2), own_port = nft_port(port).substr(0, 2);
+    const std::string resolver = nft_bytes(Address::v4(kResolver)), dns_port = nft_port(53).substr(0, 2),
+                      own_port = nft_port(port).substr(0, 2);
     for (bool request : {true, false}) {
         NftRule rule;
         rule.payload(NFT_PAYLOAD_NETWORK_HEADER, request ? kDestination4 : kSource4, 4, 0).compare(0, resolver);
@@ -51,7 +53,8 @@ Result<DnsSockets> open_dns_sockets_here() {
     auto [tcp, tcp_port] = TRY(bound_socket(SOCK_STREAM));
     // Bursts wait here while a new supervisor takes over.
     int size = 1 << 20;
-    if (setsockopt(udp.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) setsockopt(udp.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    if (setsockopt(udp.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
+        setsockopt(udp.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     Nft nft = TRY(Nft::open());
     NftTable table{NFPROTO_IPV4, "compose_dns"};
     NftBatch batch;

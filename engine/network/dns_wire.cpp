@@ -206,7 +206,8 @@ size_t header_only(Bytes packet, Rcode rcode, std::span<uint8_t> out) {
 }
 
 bool answers(Bytes packet, Bytes query) {
-    if (packet.size() < kHeader || query.size() < kHeader || !(packet[2] & 0x80) || packet[0] != query[0] || packet[1] != query[1]) return false;
+    if (packet.size() < kHeader || query.size() < kHeader || !(packet[2] & 0x80) || packet[0] != query[0] || packet[1] != query[1])
+        return false;
     // Some servers leave the question out of an error.
     if (u16(packet, 4) == 0) return (packet[3] & 15) != kNoError;
     size_t end = skip_name(query, kHeader);

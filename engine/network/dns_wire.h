@@ -27,8 +27,8 @@ struct Query {
     uint16_t type = 0, cls = 0;
     uint8_t opcode = 0;
     bool edns = false;
-    uint16_t udp_size = 512;       ///< what the sender takes by UDP
-    size_t question_end = kHeader; ///< offset behind the question
+    uint16_t udp_size = 512;        ///< what the sender takes by UDP
+    size_t question_end = kHeader;  ///< offset behind the question
     unsigned labels = 0;
     uint8_t name_size = 0;
     std::array<char, kMaxName> name_bytes;

@@ -16,9 +16,9 @@ struct HostsInput {
 std::string make_hosts(const HostsInput& input);
 
 struct ResolvInput {
-    bool embedded = true;                       ///< nameserver 127.0.0.11; false: the upstreams themselves
+    bool embedded = true;                           ///< nameserver 127.0.0.11; false: the upstreams themselves
     std::vector<std::string> dns, search, options;  ///< as given for the container
-    std::string host_resolv_conf;               ///< the host's file; its servers and search list where none are given
+    std::string host_resolv_conf;                   ///< the host's file; its servers and search list where none are given
 };
 std::string make_resolv_conf(const ResolvInput& input);
 

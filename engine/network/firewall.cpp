@@ -124,18 +124,14 @@ std::vector<NftRule> rules_of(std::string_view chain) {
     return publish_rules(chain == "output");
 }
 
-size_t rule_count(std::string_view chain) {
-    return chain == "raw_prerouting" ? 1 : chain == "prerouting" ? 6 : chain == "forward" ? 8 : 4;
-}
+size_t rule_count(std::string_view chain) { return chain == "raw_prerouting" ? 1 : chain == "prerouting" ? 6 : chain == "forward" ? 8 : 4; }
 
 /// Elements of one network.
 std::vector<std::pair<const NftSet*, NftElement>> elements_of(const NetworkInfo& network) {
     std::string name = nft_name(network.bridge);
     std::vector<std::pair<const NftSet*, NftElement>> elements{{&kBridges, {name, {}}}, {&kSame, {name + name, {}}}};
-    if (network.spec.internal)
-        elements.push_back({&kInternal, {name, {}}});
-    else if (option_on(network, "com.docker.network.bridge.enable_ip_masquerade", true))
-        elements.push_back({&kMasquerade, {name, {}}});
+    if (network.spec.internal) elements.push_back({&kInternal, {name, {}}});
+    else if (option_on(network, "com.docker.network.bridge.enable_ip_masquerade", true)) elements.push_back({&kMasquerade, {name, {}}});
     for (const std::string& text : {network.subnet4, network.subnet6}) {
         auto subnet = Prefix::parse(text);
         if (!subnet || subnet->length == 0) continue;
@@ -158,8 +154,8 @@ struct Foreign {
 // Docker's place for users' rules; ufw's and others' FORWARD; firewalld's. Native rules are fine in the tables of
 // iptables-nft; iptables-legacy is out of reach of nftables.
 const Foreign kForeign[] = {
-    {{NFPROTO_IPV4, "filter"}, "DOCKER-USER", false}, {{NFPROTO_IPV4, "filter"}, "FORWARD", true},
-    {{NFPROTO_IPV6, "filter"}, "DOCKER-USER", false}, {{NFPROTO_IPV6, "filter"}, "FORWARD", true},
+    {{NFPROTO_IPV4, "filter"}, "DOCKER-USER", false},       {{NFPROTO_IPV4, "filter"}, "FORWARD", true},
+    {{NFPROTO_IPV6, "filter"}, "DOCKER-USER", false},       {{NFPROTO_IPV6, "filter"}, "FORWARD", true},
     {{NFPROTO_INET, "firewalld"}, "filter_FORWARD", false},
 };
 
@@ -171,7 +167,8 @@ Status open_foreign(Nft& nft, std::span<const NetworkInfo* const> networks) {
         NftBatch batch;
         for (const NetworkInfo* network : networks) {
             std::string comment = foreign_comment(*network);
-            if (network->spec.internal || std::any_of(rules.begin(), rules.end(), [&](const NftRuleInfo& rule) { return rule.comment == comment; }))
+            if (network->spec.internal ||
+                std::any_of(rules.begin(), rules.end(), [&](const NftRuleInfo& rule) { return rule.comment == comment; }))
                 continue;
             for (uint32_t key : {NFT_META_IIFNAME, NFT_META_OIFNAME}) {
                 NftRule rule;
@@ -224,7 +221,8 @@ Result<NftBatch> base_if_missing(Nft& nft, const NftTable& table) {
     if (whole) return batch;
     // Two processes can do this at once: flushing and filling in one batch gives the same rules whoever comes last.
     batch.add_table(table);
-    for (const NftSet* set : {&kBridges, &kInternal, &kMasquerade, &kSame, &kSubnets4, &kSubnets6, &kPublish4, &kPublish6, &kPublishAny4, &kPublishAny6, &kSelf4, &kSelf6})
+    for (const NftSet* set : {&kBridges, &kInternal, &kMasquerade, &kSame, &kSubnets4, &kSubnets6, &kPublish4, &kPublish6, &kPublishAny4,
+                              &kPublishAny6, &kSelf4, &kSelf6})
         batch.add_set(table, *set);
     constexpr int kRaw = -300, kDstNat = -100, kFilter = 0, kSrcNat = 100;
     batch.add_chain(table, "raw_prerouting", "filter", NF_INET_PRE_ROUTING, kRaw);

@@ -23,7 +23,8 @@ bool about_table(const nlmsghdr& message, const std::string& table) {
     bool found = false;
     each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg), message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)),
                    [&](uint16_t type, const uint8_t* data, size_t size) {
-                       if (type == NFTA_TABLE_NAME && size > 0) found = std::string_view(reinterpret_cast<const char*>(data), size - 1) == table;
+                       if (type == NFTA_TABLE_NAME && size > 0)
+                           found = std::string_view(reinterpret_cast<const char*>(data), size - 1) == table;
                    });
     return found;
 }
@@ -31,7 +32,9 @@ bool about_table(const nlmsghdr& message, const std::string& table) {
 class Watch : public FirewallWatch {
 public:
     Watch(Netlink netlink, base::UniqueFd stop, std::string table, std::function<void()> changed)
-        : netlink_(std::move(netlink)), stop_(std::move(stop)), table_(std::move(table)), changed_(std::move(changed)), thread_([this] { run(); }) {}
+        : netlink_(std::move(netlink)), stop_(std::move(stop)), table_(std::move(table)), changed_(std::move(changed)), thread_([this] {
+              run();
+          }) {}
     ~Watch() override {
         uint64_t one = 1;
         (void)!write(stop_.get(), &one, sizeof one);
@@ -63,7 +66,8 @@ private:
         for (const auto* message = reinterpret_cast<const nlmsghdr*>(bytes); NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
             if (message->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || message->nlmsg_len < NLMSG_LENGTH(sizeof(nfgenmsg))) continue;
             int type = message->nlmsg_type & 0xff;
-            if ((type == NFT_MSG_DELTABLE || type == NFT_MSG_DELCHAIN || type == NFT_MSG_DELRULE) && about_table(*message, table_)) return true;
+            if ((type == NFT_MSG_DELTABLE || type == NFT_MSG_DELCHAIN || type == NFT_MSG_DELRULE) && about_table(*message, table_))
+                return true;
         }
         return false;
     }
@@ -84,7 +88,8 @@ base::Result<std::unique_ptr<FirewallWatch>> FirewallWatch::start(const std::str
     address.nl_family = AF_NETLINK;
     int group = NFNLGRP_NFTABLES;
     if (bind(netlink.fd(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        setsockopt(netlink.fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) return base::fail_errno("watch the firewall");
+        setsockopt(netlink.fd(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0)
+        return base::fail_errno("watch the firewall");
     base::UniqueFd stop(eventfd(0, EFD_CLOEXEC));
     if (!stop) return base::fail_errno("watch the firewall");
     try {

@@ -45,7 +45,8 @@ void collect_inodes(const char* table, const Address& address, uint16_t port, bo
         std::istringstream fields(line);
         std::string slot, local, remote, state, queues, timer, retransmit, uid, timeout;
         uint64_t inode = 0;
-        if (!(fields >> slot >> local >> remote >> state >> queues >> timer >> retransmit >> uid >> timeout >> inode) || inode == 0) continue;
+        if (!(fields >> slot >> local >> remote >> state >> queues >> timer >> retransmit >> uid >> timeout >> inode) || inode == 0)
+            continue;
         size_t colon = local.find(':');
         Address held;
         if (colon == std::string::npos || !parse_proc_address(local.substr(0, colon), held)) continue;

@@ -1,3 +1,5 @@
+#include "network/namespace.h"
+
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <net/if.h>
@@ -14,7 +16,6 @@
 #include <thread>
 
 #include "base/file.h"
-#include "network/namespace.h"
 #include "network/network.h"
 
 namespace engine::network {
@@ -95,9 +96,11 @@ Status write_sysctl(const std::string& name, const std::string& value) {
     size_t dot = path.find_first_of("./");
     if (path[dot] == '.')
         for (char& c : path) c = c == '.' ? '/' : c == '/' ? '.' : c;
-    if (("/" + path + "/").find("/../") != std::string::npos) return base::fail(Code::invalid, "sysctl " + base::quote(name) + " leaves /proc/sys/net");
+    if (("/" + path + "/").find("/../") != std::string::npos)
+        return base::fail(Code::invalid, "sysctl " + base::quote(name) + " leaves /proc/sys/net");
     auto done = base::write_file("/proc/sys/" + path, value);
-    if (!done && done.error().code == Code::not_found) return base::fail(Code::invalid, "sysctl " + base::quote(name) + ": no such setting in this kernel");
+    if (!done && done.error().code == Code::not_found)
+        return base::fail(Code::invalid, "sysctl " + base::quote(name) + ": no such setting in this kernel");
     return std::move(done).context("set sysctl " + name + " to " + base::quote(value));
 }
 

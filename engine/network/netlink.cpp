@@ -69,7 +69,8 @@ Result<Netlink> Netlink::open(int protocol) {
     int on = 1;
     setsockopt(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
     int size = 1 << 20;
-    if (setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    if (setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
+        setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     return Netlink(std::move(fd));
 }
 
@@ -97,8 +98,7 @@ Result<std::vector<int>> Netlink::run(NetlinkBatch& batch) {
         sockaddr_nl kernel{};
         kernel.nl_family = AF_NETLINK;
         ssize_t sent;
-        do
-            sent = sendto(fd_.get(), batch.bytes_.data() + begin, end - begin, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+        do sent = sendto(fd_.get(), batch.bytes_.data() + begin, end - begin, 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
         while (sent < 0 && errno == EINTR);
         if (sent < 0) return base::fail_errno("send to netlink");
         for (bool done = false; !done;) {
@@ -129,8 +129,7 @@ Result<std::vector<int>> Netlink::run_whole(NetlinkBatch& batch, const std::func
     sockaddr_nl kernel{};
     kernel.nl_family = AF_NETLINK;
     ssize_t sent;
-    do
-        sent = sendto(fd_.get(), batch.bytes_.data(), batch.bytes_.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
+    do sent = sendto(fd_.get(), batch.bytes_.data(), batch.bytes_.size(), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof kernel);
     while (sent < 0 && errno == EINTR);
     if (sent < 0) return base::fail_errno("send to netlink");
     // The kernel works inside sendto: every answer is in the queue by now.
@@ -209,7 +208,9 @@ Result<std::vector<Prefix>> used_prefixes(Netlink& netlink) {
         prefix.base.v6 = family == AF_INET6;
         prefix.length = length;
         if (data && size == prefix.base.size()) std::memcpy(prefix.base.bytes.data(), data, size);
-        if (prefix.base.is_loopback() || (!prefix.base.v6 && prefix.base.bytes[0] >= 224) || (prefix.base.v6 && prefix.base.bytes[0] >= 0xfe)) return;
+        if (prefix.base.is_loopback() || (!prefix.base.v6 && prefix.base.bytes[0] >= 224) ||
+            (prefix.base.v6 && prefix.base.bytes[0] >= 0xfe))
+            return;
         prefixes.push_back(prefix);
     };
     rtmsg routes{};
@@ -219,26 +220,28 @@ Result<std::vector<Prefix>> used_prefixes(Netlink& netlink) {
         if (route->rtm_type != RTN_UNICAST || route->rtm_table == RT_TABLE_LOCAL) return;
         const uint8_t* data = nullptr;
         size_t data_size = 0;
-        each_attribute(RTM_RTA(route), message.nlmsg_len - NLMSG_LENGTH(sizeof *route), [&](uint16_t type, const uint8_t* value, size_t size) {
-            if (type == RTA_DST) data = value, data_size = size;
-        });
+        each_attribute(RTM_RTA(route), message.nlmsg_len - NLMSG_LENGTH(sizeof *route),
+                       [&](uint16_t type, const uint8_t* value, size_t size) {
+                           if (type == RTA_DST) data = value, data_size = size;
+                       });
         add(route->rtm_family, data, data_size, route->rtm_dst_len);
     }));
     ifaddrmsg addresses{};
     TRY_VOID(netlink.dump(RTM_GETADDR, &addresses, sizeof addresses, [&](const nlmsghdr& message) {
         if (message.nlmsg_type != RTM_NEWADDR) return;
         const auto* address = static_cast<const ifaddrmsg*>(NLMSG_DATA(&message));
-        each_attribute(IFA_RTA(address), message.nlmsg_len - NLMSG_LENGTH(sizeof *address), [&](uint16_t type, const uint8_t* value, size_t size) {
-            if (type == IFA_ADDRESS) {
-                // Host bits are kept in the address: an overlap test needs the subnet.
-                Prefix prefix;
-                prefix.base.v6 = address->ifa_family == AF_INET6;
-                if (size != prefix.base.size()) return;
-                std::memcpy(prefix.base.bytes.data(), value, size);
-                if (auto subnet = Prefix::parse(prefix.base.text() + "/" + std::to_string(address->ifa_prefixlen)))
-                    add(address->ifa_family, subnet->base.bytes.data(), subnet->base.size(), subnet->length);
-            }
-        });
+        each_attribute(IFA_RTA(address), message.nlmsg_len - NLMSG_LENGTH(sizeof *address),
+                       [&](uint16_t type, const uint8_t* value, size_t size) {
+                           if (type == IFA_ADDRESS) {
+                               // Host bits are kept in the address: an overlap test needs the subnet.
+                               Prefix prefix;
+                               prefix.base.v6 = address->ifa_family == AF_INET6;
+                               if (size != prefix.base.size()) return;
+                               std::memcpy(prefix.base.bytes.data(), value, size);
+                               if (auto subnet = Prefix::parse(prefix.base.text() + "/" + std::to_string(address->ifa_prefixlen)))
+                                   add(address->ifa_family, subnet->base.bytes.data(), subnet->base.size(), subnet->length);
+                           }
+                       });
     }));
     return prefixes;
 }

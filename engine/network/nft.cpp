@@ -226,7 +226,8 @@ void NftBatch::flush_chain(const NftTable& table, std::string_view chain) {
 }
 
 void NftBatch::add_rule(const NftTable& table, std::string_view chain, const NftRule& rule, bool at_front) {
-    Attributes& body = message(NFT_MSG_NEWRULE, at_front ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND, table, "rule in chain " + std::string(chain)).body;
+    Attributes& body =
+        message(NFT_MSG_NEWRULE, at_front ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND, table, "rule in chain " + std::string(chain)).body;
     body.put_text(NFTA_RULE_TABLE, table.name);
     body.put_text(NFTA_RULE_CHAIN, chain);
     size_t nest = body.open(NFTA_RULE_EXPRESSIONS);
@@ -295,7 +296,7 @@ void NftBatch::append(const NftBatch& other) { messages_.insert(messages_.end(),
 Result<Nft> Nft::open() { return Nft(TRY(Netlink::open(NETLINK_NETFILTER))); }
 
 Result<std::vector<std::pair<const NftBatch::Message*, int>>> Nft::send(const std::vector<const NftBatch::Message*>& messages,
-                                                                              std::optional<uint32_t> generation, int& whole) {
+                                                                        std::optional<uint32_t> generation, int& whole) {
     NetlinkBatch batch;
     nfgenmsg header{};
     header.version = NFNETLINK_V0;
@@ -339,7 +340,8 @@ Status Nft::commit(const NftBatch& batch, std::string_view doing, std::optional<
             if (message->kind == NftBatch::Message::Kind::delete_element && error == ENOENT) {
                 messages.erase(at);
                 mended = true;
-            } else if (message->kind == NftBatch::Message::Kind::add_element && (error == EEXIST || error == EBUSY) && made.size() < made.capacity()) {
+            } else if (message->kind == NftBatch::Message::Kind::add_element && (error == EEXIST || error == EBUSY) &&
+                       made.size() < made.capacity()) {
                 NftBatch::Message& removal = made.emplace_back(*message);
                 removal.kind = NftBatch::Message::Kind::delete_element;
                 removal.type = NFT_MSG_DELSETELEM;
@@ -352,7 +354,9 @@ Status Nft::commit(const NftBatch& batch, std::string_view doing, std::optional<
             auto [message, error] = failed.empty() ? std::pair<const NftBatch::Message*, int>{nullptr, whole} : failed.front();
             std::string text = std::string(doing) + ": nftables" + (message ? ": " + message->about : "");
             if (error == EOPNOTSUPP || error == EPROTONOSUPPORT)
-                return base::fail(Code::unsupported_kernel, text + ": " + base::errno_text(error) + ": the kernel lacks nf_tables or one of its parts (nft_nat, nft_masq, nft_fib_inet)");
+                return base::fail(Code::unsupported_kernel,
+                                  text + ": " + base::errno_text(error) +
+                                      ": the kernel lacks nf_tables or one of its parts (nft_nat, nft_masq, nft_fib_inet)");
             return base::fail_errno(text, error);
         }
     }
@@ -365,8 +369,8 @@ Result<uint32_t> Nft::generation() {
     batch.begin(message_type(NFT_MSG_GETGEN), 0, &header, sizeof header);
     uint32_t generation = 0;
     auto errors = TRY(netlink_.run_whole(batch, [&](size_t, const nlmsghdr& message) {
-        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg), message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)),
-                       [&](uint16_t type, const uint8_t* data, size_t size) {
+        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg),
+                       message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)), [&](uint16_t type, const uint8_t* data, size_t size) {
                            if (type == NFTA_GEN_ID && size == 4) generation = be32(data);
                        });
     }));
@@ -386,8 +390,8 @@ Result<std::vector<std::optional<NftChainInfo>>> Nft::chains(const NftTable& tab
     std::vector<std::optional<NftChainInfo>> found(names.size());
     auto errors = TRY(netlink_.run_whole(batch, [&](size_t at, const nlmsghdr& message) {
         NftChainInfo info;
-        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg), message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)),
-                       [&](uint16_t type, const uint8_t* data, size_t size) {
+        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg),
+                       message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)), [&](uint16_t type, const uint8_t* data, size_t size) {
                            if (type == NFTA_CHAIN_USE && size == 4) info.rules = be32(data);
                            if (type == NFTA_CHAIN_HOOK) info.base = true;
                            if (type == NFTA_CHAIN_POLICY && size == 4) info.drops = be32(data) == NF_DROP;
@@ -410,8 +414,8 @@ Result<std::vector<NftRuleInfo>> Nft::rules(const NftTable& table, std::string_v
     TRY_VOID(netlink_.dump(message_type(NFT_MSG_GETRULE), request.bytes().data(), request.bytes().size(), [&](const nlmsghdr& message) {
         NftRuleInfo rule;
         std::string of_chain;
-        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg), message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)),
-                       [&](uint16_t type, const uint8_t* data, size_t size) {
+        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg),
+                       message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)), [&](uint16_t type, const uint8_t* data, size_t size) {
                            if (type == NFTA_RULE_HANDLE && size == 8) rule.handle = uint64_t{be32(data)} << 32 | be32(data + 4);
                            if (type == NFTA_RULE_CHAIN && size > 0) of_chain.assign(reinterpret_cast<const char*>(data), size - 1);
                            if (type == NFTA_RULE_USERDATA) rule.comment = comment_of(data, size);
@@ -437,8 +441,8 @@ Result<std::vector<NftElement>> Nft::elements(const NftTable& table, std::string
         return bytes;
     };
     TRY_VOID(netlink_.dump(message_type(NFT_MSG_GETSETELEM), request.bytes().data(), request.bytes().size(), [&](const nlmsghdr& message) {
-        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg), message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)),
-                       [&](uint16_t type, const uint8_t* data, size_t size) {
+        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg),
+                       message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)), [&](uint16_t type, const uint8_t* data, size_t size) {
                            if (type != NFTA_SET_ELEM_LIST_ELEMENTS) return;
                            each_attribute(data, size, [&](uint16_t, const uint8_t* one, size_t one_size) {
                                NftElement element;
@@ -476,8 +480,8 @@ Result<std::vector<std::string>> Nft::tables(uint8_t family) {
     nfgenmsg header{};
     header.nfgen_family = family;
     TRY_VOID(netlink_.dump(message_type(NFT_MSG_GETTABLE), &header, sizeof header, [&](const nlmsghdr& message) {
-        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg), message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)),
-                       [&](uint16_t type, const uint8_t* data, size_t size) {
+        each_attribute(static_cast<const uint8_t*>(NLMSG_DATA(&message)) + sizeof(nfgenmsg),
+                       message.nlmsg_len - NLMSG_LENGTH(sizeof(nfgenmsg)), [&](uint16_t type, const uint8_t* data, size_t size) {
                            if (type == NFTA_TABLE_NAME && size > 0) names.emplace_back(reinterpret_cast<const char*>(data), size - 1);
                        });
     }));

@@ -19,7 +19,9 @@ public:
     NftRule& meta(uint32_t key, unsigned word);
     NftRule& payload(uint32_t header, uint32_t offset, uint32_t size, unsigned word);
     NftRule& compare(unsigned word, std::string_view bytes, bool equal = true);
-    NftRule& compare_u8(unsigned word, uint8_t value, bool equal = true) { return compare(word, {reinterpret_cast<char*>(&value), 1}, equal); }
+    NftRule& compare_u8(unsigned word, uint8_t value, bool equal = true) {
+        return compare(word, {reinterpret_cast<char*>(&value), 1}, equal);
+    }
     NftRule& mask(unsigned word, std::string_view bits);  ///< bitwise and, in place
     NftRule& lookup(std::string_view set, unsigned word, bool in = true);
     NftRule& lookup_map(std::string_view map, unsigned word, unsigned out);
@@ -99,9 +101,9 @@ struct NftRuleInfo {
     std::string comment;
 };
 struct NftChainInfo {
-    uint32_t rules = 0;   ///< how many
-    bool base = false;    ///< hooked
-    bool drops = false;   ///< policy drop
+    uint32_t rules = 0;  ///< how many
+    bool base = false;   ///< hooked
+    bool drops = false;  ///< policy drop
 };
 
 /// A netfilter socket in the namespace in which it was opened.
@@ -125,14 +127,14 @@ public:
 private:
     explicit Nft(Netlink netlink) : netlink_(std::move(netlink)) {}
     base::Result<std::vector<std::pair<const NftBatch::Message*, int>>> send(const std::vector<const NftBatch::Message*>& messages,
-                                                                           std::optional<uint32_t> generation, int& whole);
+                                                                             std::optional<uint32_t> generation, int& whole);
     Netlink netlink_;
 };
 
 /// Raw bytes of a part of a key or value.
 std::string nft_bytes(const Address& address);
-std::string nft_port(uint16_t port);        ///< network order, padded to 4
-std::string nft_byte(uint8_t value);        ///< padded to 4
+std::string nft_port(uint16_t port);          ///< network order, padded to 4
+std::string nft_byte(uint8_t value);          ///< padded to 4
 std::string nft_name(std::string_view link);  ///< 16 bytes
 
 }  // namespace engine::network

@@ -53,7 +53,8 @@ base::Status fill_family(const IpamPool& asked, const Prefix& subnet, std::span<
         return base::fail(Code::conflict, where + ": invalid pool request: Pool overlaps with other one on this address space: " +
                                               subnet.text() + "; choose another subnet or remove the other network");
     int usable_bits = (subnet.base.v6 ? 128 : 32) - subnet.length;
-    if (usable_bits < 2) return base::fail(Code::invalid, where + ": subnet " + subnet.text() + " is too small for a gateway and a container");
+    if (usable_bits < 2)
+        return base::fail(Code::invalid, where + ": subnet " + subnet.text() + " is too small for a gateway and a container");
     if (!asked.ip_range.empty()) {
         Prefix range = TRY(Prefix::parse(asked.ip_range));
         if (range.base.v6 == subnet.base.v6 && (!subnet.contains(range.base) || range.length < subnet.length))
@@ -62,13 +63,15 @@ base::Status fill_family(const IpamPool& asked, const Prefix& subnet, std::span<
     for (const auto& [name, text] : asked.aux_addresses) {
         Address address = TRY(Address::parse(text));
         if (address.v6 == subnet.base.v6 && !subnet.contains(address))
-            return base::fail(Code::invalid, where + ": aux_addresses " + base::quote(name) + ": " + text + " is outside the subnet " + subnet.text());
+            return base::fail(Code::invalid,
+                              where + ": aux_addresses " + base::quote(name) + ": " + text + " is outside the subnet " + subnet.text());
     }
     if (asked.gateway.empty()) {
         // The first address that no aux address has.
         Address gateway = subnet.base.plus(1);
         auto reserved = [&](const Address& address) {
-            return std::any_of(asked.aux_addresses.begin(), asked.aux_addresses.end(), [&](const auto& aux) { return aux.second == address.text(); });
+            return std::any_of(asked.aux_addresses.begin(), asked.aux_addresses.end(),
+                               [&](const auto& aux) { return aux.second == address.text(); });
         };
         while (reserved(gateway)) gateway = gateway.plus(1);
         gateway_out = gateway.text();
@@ -77,7 +80,8 @@ base::Status fill_family(const IpamPool& asked, const Prefix& subnet, std::span<
         if (!subnet.contains(gateway))
             return base::fail(Code::invalid, where + ": gateway " + asked.gateway + " is outside the subnet " + subnet.text());
         if (gateway == subnet.base || (!gateway.v6 && gateway == subnet.last()))
-            return base::fail(Code::invalid, where + ": gateway " + asked.gateway + " is the network or broadcast address of " + subnet.text());
+            return base::fail(Code::invalid,
+                              where + ": gateway " + asked.gateway + " is the network or broadcast address of " + subnet.text());
         gateway_out = gateway.text();
     }
     subnet_out = subnet.text();
@@ -113,8 +117,7 @@ base::Result<Prefix> choose_subnet6(const std::string& id, std::span<const Prefi
         candidate.base.v6 = true;
         candidate.length = 64;
         candidate.base.bytes[0] = 0xfd;  // RFC 4193: fd, 40 bits of a global id, 16 of a subnet (0)
-        for (size_t i = 0; i < 5; i++)
-            candidate.base.bytes[i + 1] = static_cast<uint8_t>(std::stoi(digits.substr(i * 2, 2), nullptr, 16));
+        for (size_t i = 0; i < 5; i++) candidate.base.bytes[i + 1] = static_cast<uint8_t>(std::stoi(digits.substr(i * 2, 2), nullptr, 16));
         if (free_of(candidate, taken)) return candidate;
     }
     return base::fail(Code::conflict, "could not find a free IPv6 subnet: give the network one (ipam.config.subnet)");
@@ -130,8 +133,7 @@ base::Status fill_subnets(NetworkInfo& info, std::span<const Prefix> networks, s
         }
         Prefix subnet = TRY(Prefix::parse(asked.subnet));
         if (subnet.base.v6) {
-            if (!info.spec.enable_ipv6)
-                continue;  // as Docker: an IPv6 pool of a network without IPv6 is left alone
+            if (!info.spec.enable_ipv6) continue;  // as Docker: an IPv6 pool of a network without IPv6 is left alone
             TRY_VOID(fill_family(asked, subnet, networks, info, info.subnet6, info.gateway6));
         } else if (info.spec.enable_ipv4) {
             TRY_VOID(fill_family(asked, subnet, networks, info, info.subnet4, info.gateway4));
@@ -171,8 +173,9 @@ base::Result<Address> allocate(const NetworkInfo& network, bool v6, const std::s
             return subnet && *subnet == pool.subnet;
         });
         if (!configured)
-            return base::fail(Code::invalid, "user specified IP address is supported only when connecting to networks with user configured subnets: " +
-                                                 requested + " on network " + base::quote(network.spec.name));
+            return base::fail(Code::invalid,
+                              "user specified IP address is supported only when connecting to networks with user configured subnets: " +
+                                  requested + " on network " + base::quote(network.spec.name));
         if (!pool.subnet.contains(address))
             return base::fail(Code::invalid, "no configured subnet contains IP address " + requested + ": network " +
                                                  base::quote(network.spec.name) + " has " + pool.subnet.text());
@@ -193,7 +196,8 @@ base::Result<Address> allocate(const NetworkInfo& network, bool v6, const std::s
         if (!from.contains(candidate)) candidate = from.base;
     } while (candidate != start);
     if (last && from.contains(*last) && !taken(*last)) return *last;
-    return base::fail(Code::conflict, "no available IP addresses on network " + base::quote(network.spec.name) + ": all of " + from.text() + " are in use");
+    return base::fail(Code::conflict,
+                      "no available IP addresses on network " + base::quote(network.spec.name) + ": all of " + from.text() + " are in use");
 }
 
 base::Result<std::string> allocate_text(const NetworkInfo& network, bool v6, const std::vector<std::string>& used,

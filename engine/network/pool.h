@@ -25,8 +25,8 @@ base::Status fill_subnets(NetworkInfo& info, std::span<const Prefix> networks, s
 /// The address for a container: `requested` checked (in the subnet, not gateway, network or broadcast address, not used:
 /// `Address already in use`), else the first free one after the gateway (in the ip_range where one is given, aux addresses
 /// left out), going on after `last` when given so that an address is not handed out again at once.
-base::Result<Address> allocate(const NetworkInfo& network, bool v6, const std::set<Address>& used,
-                               const std::string& requested = {}, const std::optional<Address>& last = {});
+base::Result<Address> allocate(const NetworkInfo& network, bool v6, const std::set<Address>& used, const std::string& requested = {},
+                               const std::optional<Address>& last = {});
 /// As above with textual addresses, for the store's leases.
 base::Result<std::string> allocate_text(const NetworkInfo& network, bool v6, const std::vector<std::string>& used,
                                         const std::string& requested = {}, const std::string& last = {});

@@ -48,9 +48,9 @@ constexpr int kTurns = 32;                // splices a connection may do before 
 /// One direction of a connection: from a socket through a pipe to a socket.
 struct Flow {
     base::UniqueFd read_end, write_end;
-    size_t held = 0;       ///< bytes in the pipe
-    bool ended = false;    ///< the source is at its end
-    bool finished = false; ///< and the destination knows
+    size_t held = 0;        ///< bytes in the pipe
+    bool ended = false;     ///< the source is at its end
+    bool finished = false;  ///< and the destination knows
 
     bool open_pipe() {
         if (read_end) return true;
@@ -216,12 +216,14 @@ private:
     }
 
     void from_clients(uint64_t, Listener& listener) {
-        listener.relay->receive([&](int fd) -> uint64_t {
-            uint64_t session = next_++;
-            if (!watch(fd, EPOLLIN, session << 2 | kRelay)) return 0;
-            relays_[session] = listener.relay.get();
-            return session;
-        }, [&](uint64_t session) { relays_.erase(session); });
+        listener.relay->receive(
+            [&](int fd) -> uint64_t {
+                uint64_t session = next_++;
+                if (!watch(fd, EPOLLIN, session << 2 | kRelay)) return 0;
+                relays_[session] = listener.relay.get();
+                return session;
+            },
+            [&](uint64_t session) { relays_.erase(session); });
     }
 
     void sweep() {
@@ -254,7 +256,9 @@ private:
             connection->client = std::move(client);
             uint64_t id = next_++;
             constexpr uint32_t kEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-            if (!watch(connection->server.get(), kEvents, id << 2 | kConnection) || !watch(connection->client.get(), kEvents, id << 2 | kConnection)) continue;
+            if (!watch(connection->server.get(), kEvents, id << 2 | kConnection) ||
+                !watch(connection->client.get(), kEvents, id << 2 | kConnection))
+                continue;
             connections_[id] = std::move(connection);
         }
     }

@@ -27,7 +27,7 @@ struct Bound {
     Address host;
     uint8_t protocol = 0;
     base::UniqueFd fd;
-    uint64_t proxy = 0;   ///< its entry there, once published
+    uint64_t proxy = 0;  ///< its entry there, once published
 };
 
 struct Entry {
@@ -35,7 +35,9 @@ struct Entry {
     std::optional<Address> ipv4, ipv6;  ///< once published
 };
 
-std::string place(const Address& host, uint16_t port) { return host.v6 ? "[" + host.text() + "]:" + std::to_string(port) : host.text() + ":" + std::to_string(port); }
+std::string place(const Address& host, uint16_t port) {
+    return host.v6 ? "[" + host.text() + "]:" + std::to_string(port) : host.text() + ":" + std::to_string(port);
+}
 
 Result<uint8_t> protocol_number(const std::string& name) {
     if (name.empty() || name == "tcp") return uint8_t{IPPROTO_TCP};
@@ -62,7 +64,8 @@ public:
 
     Result<std::vector<PortMapping>> reserve(const std::string& id, const std::vector<PortMapping>& ports) override {
         std::lock_guard lock(mutex_);
-        if (entries_.contains(id)) return base::fail(Code::conflict, "the ports of container " + id.substr(0, 12) + " are reserved already");
+        if (entries_.contains(id))
+            return base::fail(Code::conflict, "the ports of container " + id.substr(0, 12) + " are reserved already");
         Entry entry;
         for (const PortMapping& wanted : ports) TRY_VOID(reserve_one(wanted, entry));
         std::vector<PortMapping> mappings;
@@ -71,7 +74,9 @@ public:
         return mappings;
     }
 
-    Status publish(const std::string& id, const std::string& ipv4, const std::string& ipv6) override { return publish_many({{id, ipv4, ipv6}}); }
+    Status publish(const std::string& id, const std::string& ipv4, const std::string& ipv6) override {
+        return publish_many({{id, ipv4, ipv6}});
+    }
 
     Status publish_many(const std::vector<Target>& targets) override {
         std::lock_guard lock(mutex_);
@@ -106,6 +111,8 @@ public:
                     if (bound.protocol == IPPROTO_UDP) udp_targets.push_back(bound.host.v6 ? *found->second.ipv6 : *found->second.ipv4);
                 }
                 if (bound.proxy) proxy_->remove(bound.proxy);
+                // A child that is just being made may hold a copy until its exec: the port must be free nevertheless.
+                if (bound.protocol == IPPROTO_TCP) shutdown(bound.fd.get(), SHUT_RDWR);
             }
             // The sockets go last: nobody else can have the port while the firewall still leads it to this container.
             if (!batch.empty() && firewall_) {
@@ -192,7 +199,8 @@ private:
         return last;
     }
 
-    Status bind_all(const PortMapping& wanted, uint8_t protocol, const std::vector<Address>& hosts, bool second_optional, uint16_t port, std::vector<Bound>& made) {
+    Status bind_all(const PortMapping& wanted, uint8_t protocol, const std::vector<Address>& hosts, bool second_optional, uint16_t port,
+                    std::vector<Bound>& made) {
         for (size_t i = 0; i < hosts.size(); i++) {
             Bound bound;
             bound.host = hosts[i];
@@ -225,7 +233,8 @@ private:
     Result<base::UniqueFd> bind_one(const Address& host, uint16_t port, uint8_t protocol) {
         const bool udp = protocol == IPPROTO_UDP;
         const std::string doing = "publish " + place(host, port);
-        base::UniqueFd fd(socket(host.v6 ? AF_INET6 : AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol == IPPROTO_SCTP ? IPPROTO_SCTP : 0));
+        base::UniqueFd fd(socket(host.v6 ? AF_INET6 : AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                 protocol == IPPROTO_SCTP ? IPPROTO_SCTP : 0));
         if (!fd && protocol == IPPROTO_SCTP && (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT))
             return base::fail(Code::unsupported_kernel, doing + ": the kernel has no SCTP (module sctp)");
         if (!fd) return base::fail_errno(doing);
@@ -238,12 +247,14 @@ private:
             int error = errno;
             if (error == EADDRINUSE) {
                 std::string holder = holder_of(host, port, protocol);
-                Error clash = base::fail(Code::conflict, doing + ": port is already allocated: address in use" + (holder.empty() ? "" : " by " + holder));
+                Error clash = base::fail(Code::conflict,
+                                         doing + ": port is already allocated: address in use" + (holder.empty() ? "" : " by " + holder));
                 clash.sys_errno = error;
                 return clash;
             }
             Error failed = base::fail_errno(doing, error);
-            if (error == EACCES || error == EPERM) failed.what += ": ports below 1024 need root, or sysctl net.ipv4.ip_unprivileged_port_start=" + std::to_string(port);
+            if (error == EACCES || error == EPERM)
+                failed.what += ": ports below 1024 need root, or sysctl net.ipv4.ip_unprivileged_port_start=" + std::to_string(port);
             if (error == EADDRNOTAVAIL) failed.what += ": this host has no address " + host.text();
             return failed;
         }
@@ -255,7 +266,8 @@ private:
     std::string holder_of(const Address& host, uint16_t port, uint8_t protocol) {
         for (const auto& [id, entry] : entries_)
             for (const Bound& bound : entry.bound)
-                if (bound.protocol == protocol && bound.mapping.host_port == port && (bound.host == host || (bound.host.v6 == host.v6 && (bound.host.is_any() || host.is_any()))))
+                if (bound.protocol == protocol && bound.mapping.host_port == port &&
+                    (bound.host == host || (bound.host.v6 == host.v6 && (bound.host.is_any() || host.is_any()))))
                     return "container " + id.substr(0, 12) + " of this project";
         return port_holder(host, port, protocol == IPPROTO_UDP);
     }
@@ -293,7 +305,8 @@ private:
         if (!same && !other) return {};
         if (!proxy_) proxy_ = TRY(Proxy::start());
         if (bound.proxy) proxy_->remove(bound.proxy);
-        bound.proxy = TRY(proxy_->add(bound.fd.get(), bound.protocol == IPPROTO_UDP, SocketAddress(same ? *same : *other, bound.mapping.container_port)));
+        bound.proxy = TRY(
+            proxy_->add(bound.fd.get(), bound.protocol == IPPROTO_UDP, SocketAddress(same ? *same : *other, bound.mapping.container_port)));
         return {};
     }
 
@@ -308,7 +321,9 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<Publisher>> Publisher::make(const std::string& table) { return std::unique_ptr<Publisher>(std::make_unique<PublisherImpl>(table)); }
+Result<std::unique_ptr<Publisher>> Publisher::make(const std::string& table) {
+    return std::unique_ptr<Publisher>(std::make_unique<PublisherImpl>(table));
+}
 
 Status forget_published(const std::string& table_name, const std::string& ipv4, const std::string& ipv6) {
     Nft nft = TRY(Nft::open());

@@ -41,7 +41,8 @@ std::string answering_control(msghdr& message) {
 }
 }  // namespace
 
-UdpRelay::UdpRelay(int fd, const SocketAddress& target) : fd_(fd), target_(reinterpret_cast<const char*>(&target.storage), target.size), swept_(Clock::now()) {
+UdpRelay::UdpRelay(int fd, const SocketAddress& target)
+    : fd_(fd), target_(reinterpret_cast<const char*>(&target.storage), target.size), swept_(Clock::now()) {
     int on = 1;
     setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
     setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
@@ -68,7 +69,8 @@ void UdpRelay::receive(const std::function<uint64_t(int)>& watch, const std::fun
         auto found = clients_.find(key);
         if (found == clients_.end()) {
             if (clients_.size() >= kMaxSessions) {
-                auto oldest = std::min_element(clients_.begin(), clients_.end(), [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
+                auto oldest = std::min_element(clients_.begin(), clients_.end(),
+                                               [](const auto& a, const auto& b) { return a.second.used < b.second.used; });
                 drop(oldest, gone);
             }
             Session session;

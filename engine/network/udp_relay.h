@@ -31,8 +31,8 @@ private:
     using Clock = std::chrono::steady_clock;
     void drop(std::map<std::string, Session>::iterator at, const std::function<void(uint64_t)>& gone);
     int fd_;
-    std::string target_;                       // raw socket address
-    std::map<std::string, Session> clients_;   // by raw socket address
+    std::string target_;                      // raw socket address
+    std::map<std::string, Session> clients_;  // by raw socket address
     std::map<uint64_t, std::string> numbers_;
     Clock::time_point swept_;
 };

@@ -12,8 +12,8 @@
 #include <cstring>
 #include <random>
 
-#include "network/dns_wire.h"
 #include "network/dns_forward.h"
+#include "network/dns_wire.h"
 
 namespace engine::network {
 namespace {
@@ -139,7 +139,12 @@ protected:
         server_ = std::move(*DnsServer::start());
         DnsNetwork front{"p_front", {}}, back{"p_back", {}};
         for (int i = 1; i <= 3; i++)
-            front.members.push_back({"c0ffee00000" + std::to_string(i) + "ffffffff", "p-many-" + std::to_string(i), "", {"many"}, "172.17.0." + std::to_string(10 + i), ""});
+            front.members.push_back({"c0ffee00000" + std::to_string(i) + "ffffffff",
+                                     "p-many-" + std::to_string(i),
+                                     "",
+                                     {"many"},
+                                     "172.17.0." + std::to_string(10 + i),
+                                     ""});
         front.members.push_back({"abcdefabcdefabcdef", "p-db-1", "dbhost", {"db", "Primary.DB"}, "172.17.0.2", "fd00::2"});
         back.members.push_back({"abcdefabcdefabcdef", "p-db-1", "dbhost", {"db", "postgres"}, "172.18.0.2", ""});
         server_->set_records(DnsRecords::make({front, back}));
@@ -157,7 +162,8 @@ protected:
 };
 
 TEST_F(Dns, every_name_of_a_member) {
-    for (const char* name : {"db", "p-db-1", "abcdefabcdef", "dbhost", "primary.db", "PRIMARY.db", "db.p_front", "p-db-1.p_front", "dbhost.P_FRONT", "linked"}) {
+    for (const char* name : {"db", "p-db-1", "abcdefabcdef", "dbhost", "primary.db", "PRIMARY.db", "db.p_front", "p-db-1.p_front",
+                             "dbhost.P_FRONT", "linked"}) {
         Read answer = ask(name);
         EXPECT_TRUE(answer.valid) << name;
         EXPECT_EQ(answer.rcode, 0) << name;
@@ -204,8 +210,10 @@ TEST_F(Dns, names_of_other_networks_and_own_suffix_are_unknown) {
 
 TEST_F(Dns, reverse_names) {
     EXPECT_THAT(ask("2.0.17.172.in-addr.arpa", dns::kPtr).data, ElementsAre("p-db-1.p_front."));
-    EXPECT_THAT(ask("2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa", dns::kPtr).data, ElementsAre("p-db-1.p_front."));
-    for (const char* name : {"2.0.18.172.in-addr.arpa", "0.17.172.in-addr.arpa", "1.2.3.4.5.in-addr.arpa", "x.0.17.172.in-addr.arpa", "999.0.17.172.in-addr.arpa", "in-addr.arpa"})
+    EXPECT_THAT(ask("2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa", dns::kPtr).data,
+                ElementsAre("p-db-1.p_front."));
+    for (const char* name : {"2.0.18.172.in-addr.arpa", "0.17.172.in-addr.arpa", "1.2.3.4.5.in-addr.arpa", "x.0.17.172.in-addr.arpa",
+                             "999.0.17.172.in-addr.arpa", "in-addr.arpa"})
         EXPECT_NE(ask(name, dns::kPtr).rcode, 0) << name;
 }
 
@@ -217,7 +225,8 @@ TEST_F(Dns, records_are_swapped_while_it_answers) {
 
 TEST_F(Dns, many_addresses_are_cut_by_udp_and_whole_by_tcp_and_edns) {
     DnsNetwork network{"p_front", {}};
-    for (int i = 0; i < 200; i++) network.members.push_back({"", "p-big-" + std::to_string(i), "", {"big"}, "172.17.1." + std::to_string(i), ""});
+    for (int i = 0; i < 200; i++)
+        network.members.push_back({"", "p-big-" + std::to_string(i), "", {"big"}, "172.17.1." + std::to_string(i), ""});
     server_->set_records(DnsRecords::make({network}));
     Packet plain = exchange_udp(udp_, question("big", dns::kA));
     EXPECT_LE(plain.size(), 512u);
@@ -280,16 +289,24 @@ TEST_F(Dns, garbage_is_answered_or_dropped_and_it_lives_on) {
 TEST_F(Dns, fuzzed_packets) {
     std::mt19937 random(7);
     auto number = [&](size_t below) { return std::uniform_int_distribution<size_t>(0, below - 1)(random); };
-    std::vector<Packet> seeds{question("db", dns::kA, 1, true), question("many.p_front", dns::kAaaa), question("2.0.17.172.in-addr.arpa", dns::kPtr, 9, true, 4096)};
+    std::vector<Packet> seeds{question("db", dns::kA, 1, true), question("many.p_front", dns::kAaaa),
+                              question("2.0.17.172.in-addr.arpa", dns::kPtr, 9, true, 4096)};
     for (int i = 0; i < 20'000; i++) {
         Packet packet = seeds[number(seeds.size())];
         for (size_t change = 0, changes = 1 + number(6); change < changes; change++) {
             size_t at = number(packet.size());
             switch (number(4)) {
-                case 0: packet[at] = static_cast<uint8_t>(number(256)); break;
-                case 1: packet.resize(at + 1); break;
-                case 2: packet.insert(packet.begin() + static_cast<ssize_t>(at), number(80), static_cast<uint8_t>(number(256))); break;
-                default: packet[at] ^= static_cast<uint8_t>(1 << number(8));
+                case 0:
+                    packet[at] = static_cast<uint8_t>(number(256));
+                    break;
+                case 1:
+                    packet.resize(at + 1);
+                    break;
+                case 2:
+                    packet.insert(packet.begin() + static_cast<ssize_t>(at), number(80), static_cast<uint8_t>(number(256)));
+                    break;
+                default:
+                    packet[at] ^= static_cast<uint8_t>(1 << number(8));
             }
         }
         // In a buffer of exactly its size, so that a sanitizer sees a read behind its end.
@@ -407,7 +424,8 @@ TEST(DnsWire, only_the_answer_to_the_question_counts) {
 
 TEST(DnsWire, names_of_people_and_machines) {
     EXPECT_EQ(*dns::wire_name("Web.p_n1."), std::string("\3web\4p_n1"));
-    for (const std::string& text : {std::string(""), std::string("."), std::string("a..b"), std::string(64, 'a'), std::string(".a")}) EXPECT_FALSE(dns::wire_name(text)) << text;
+    for (const std::string& text : {std::string(""), std::string("."), std::string("a..b"), std::string(64, 'a'), std::string(".a")})
+        EXPECT_FALSE(dns::wire_name(text)) << text;
     EXPECT_EQ(dns::text_name("\3web\4p_n1"), "web.p_n1");
 }
 

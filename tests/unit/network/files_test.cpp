@@ -20,7 +20,8 @@ TEST(Hosts, loopback_extra_and_own_in_this_order) {
         {"none", {}, ""},
         {"own", {"web", "", {"172.17.0.2", "fd00::2"}, {}, ""}, "172.17.0.2\tweb\nfd00::2\tweb\n"},
         {"domain", {"hh", "example.org", {"172.17.0.2"}, {}, ""}, "172.17.0.2\thh.example.org hh\n"},
-        {"extra", {"web", "", {"172.17.0.2"}, {"a:10.1.2.3", "b=10.4.5.6", "six:fd00:99::7", "seven=[::1]", "gw:host-gateway"}, "172.17.0.1"},
+        {"extra",
+         {"web", "", {"172.17.0.2"}, {"a:10.1.2.3", "b=10.4.5.6", "six:fd00:99::7", "seven=[::1]", "gw:host-gateway"}, "172.17.0.1"},
          "10.1.2.3\ta\n10.4.5.6\tb\nfd00:99::7\tsix\n::1\tseven\n172.17.0.1\tgw\n172.17.0.2\tweb\n"},
         {"without a gateway the line is left out", {"web", "", {}, {"gw:host-gateway", "odd"}, ""}, ""},
     };
@@ -28,18 +29,29 @@ TEST(Hosts, loopback_extra_and_own_in_this_order) {
 }
 
 TEST(ResolvConf, embedded_and_plain) {
-    const std::string host = "# local\nnameserver 10.0.0.53\nnameserver  10.0.0.54 \nsearch old.example\nsearch corp.example lab.example # here\noptions edns0\n";
+    const std::string host =
+        "# local\nnameserver 10.0.0.53\nnameserver  10.0.0.54 \nsearch old.example\nsearch corp.example lab.example # here\noptions "
+        "edns0\n";
     struct Row {
         const char* name;
         ResolvInput input;
         std::vector<std::string> has, lacks;
     } rows[] = {
-        {"host's search and options", {true, {}, {}, {}, host},
-         {"\nnameserver 127.0.0.11\n", "\nsearch corp.example lab.example\n", "\noptions edns0 ndots:0\n", "ExtServers: [host(10.0.0.53) host(10.0.0.54)]"}, {"\nnameserver 10."}},
-        {"own", {true, {"9.9.9.9"}, {"a.example"}, {"timeout:1"}, host}, {"\nsearch a.example\n", "\noptions timeout:1 ndots:0\n", "ExtServers: [9.9.9.9]"}, {"corp", "edns0"}},
+        {"host's search and options",
+         {true, {}, {}, {}, host},
+         {"\nnameserver 127.0.0.11\n", "\nsearch corp.example lab.example\n", "\noptions edns0 ndots:0\n",
+          "ExtServers: [host(10.0.0.53) host(10.0.0.54)]"},
+         {"\nnameserver 10."}},
+        {"own",
+         {true, {"9.9.9.9"}, {"a.example"}, {"timeout:1"}, host},
+         {"\nsearch a.example\n", "\noptions timeout:1 ndots:0\n", "ExtServers: [9.9.9.9]"},
+         {"corp", "edns0"}},
         {"own ndots stays", {true, {}, {}, {"ndots:2"}, ""}, {"\noptions ndots:2\n"}, {"ndots:0", "search"}},
         {"a dot is no search list", {true, {}, {"."}, {}, host}, {}, {"search"}},
-        {"plain", {false, {}, {}, {}, host}, {"\nnameserver 10.0.0.53\nnameserver 10.0.0.54\n", "\noptions edns0\n"}, {"127.0.0.11", "ndots"}},
+        {"plain",
+         {false, {}, {}, {}, host},
+         {"\nnameserver 10.0.0.53\nnameserver 10.0.0.54\n", "\noptions edns0\n"},
+         {"127.0.0.11", "ndots"}},
         {"plain with own servers", {false, {"9.9.9.9"}, {}, {}, host}, {"\nnameserver 9.9.9.9\n"}, {"10.0.0.53"}},
     };
     for (const Row& row : rows) {
@@ -50,8 +62,9 @@ TEST(ResolvConf, embedded_and_plain) {
 }
 
 TEST(Nameservers, at_most_three_and_no_comments) {
-    EXPECT_EQ(nameservers("nameserver 1.1.1.1\n#nameserver 2.2.2.2\n nameserver\t3.3.3.3\nnameserver ::1\nnameserver 4.4.4.4\nnameserver\n"),
-              (std::vector<std::string>{"1.1.1.1", "3.3.3.3", "::1"}));
+    EXPECT_EQ(
+        nameservers("nameserver 1.1.1.1\n#nameserver 2.2.2.2\n nameserver\t3.3.3.3\nnameserver ::1\nnameserver 4.4.4.4\nnameserver\n"),
+        (std::vector<std::string>{"1.1.1.1", "3.3.3.3", "::1"}));
     EXPECT_TRUE(nameservers("").empty());
 }
 

@@ -16,7 +16,8 @@ TEST(Address, parses_prints_and_counts) {
     EXPECT_TRUE(Address::parse("127.3.2.1")->is_loopback());
     EXPECT_TRUE(Address::parse("::1")->is_loopback());
     EXPECT_FALSE(Address::parse("::2")->is_loopback());
-    for (const char* text : {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "::g", "1.2.3.4/8", " 1.2.3.4", "01.2.3.4"}) EXPECT_FALSE(Address::parse(text)) << text;
+    for (const char* text : {"", "1.2.3", "1.2.3.4.5", "1.2.3.256", "::g", "1.2.3.4/8", " 1.2.3.4", "01.2.3.4"})
+        EXPECT_FALSE(Address::parse(text)) << text;
     EXPECT_FALSE(Address::parse(std::string_view("1.2.3.4\0x", 9)));
 }
 
@@ -25,22 +26,24 @@ TEST(Prefix, contains_and_overlaps) {
         const char *a, *b;
         bool overlaps;
     } rows[] = {
-        {"10.0.0.0/8", "10.1.0.0/16", true},   {"10.1.0.0/16", "10.0.0.0/8", true},  {"10.0.0.0/9", "10.128.0.0/9", false},
-        {"0.0.0.0/0", "192.168.0.0/16", true}, {"fd00::/8", "fd00:1::/64", true},    {"10.0.0.0/8", "fd00::/8", false},
+        {"10.0.0.0/8", "10.1.0.0/16", true},   {"10.1.0.0/16", "10.0.0.0/8", true},     {"10.0.0.0/9", "10.128.0.0/9", false},
+        {"0.0.0.0/0", "192.168.0.0/16", true}, {"fd00::/8", "fd00:1::/64", true},       {"10.0.0.0/8", "fd00::/8", false},
         {"10.0.0.0/31", "10.0.0.2/31", false}, {"fd00::/64", "fd00:0:0:1::/64", false},
     };
     for (const Row& row : rows) EXPECT_EQ(Prefix::parse(row.a)->overlaps(*Prefix::parse(row.b)), row.overlaps) << row.a << " " << row.b;
     EXPECT_EQ(Prefix::parse("10.1.2.3/16")->text(), "10.1.0.0/16") << "host bits are cleared";
     EXPECT_EQ(Prefix::parse("10.1.0.0/20")->last().text(), "10.1.15.255");
     EXPECT_EQ(Prefix::parse("fd00::/120")->last().text(), "fd00::ff");
-    for (const char* text : {"10.0.0.0", "10.0.0.0/33", "10.0.0.0/-1", "fd00::/129", "10.0.0.0/", "/8", "x/8"}) EXPECT_FALSE(Prefix::parse(text)) << text;
+    for (const char* text : {"10.0.0.0", "10.0.0.0/33", "10.0.0.0/-1", "fd00::/129", "10.0.0.0/", "/8", "x/8"})
+        EXPECT_FALSE(Prefix::parse(text)) << text;
 }
 
 TEST(Mac, from_address_and_text) {
     EXPECT_EQ(mac_text(mac_from(*Address::parse("172.17.0.2"))), "02:42:ac:11:00:02");
     EXPECT_EQ(mac_text(mac_from(*Address::parse("fd00::12:3456"))), "02:42:00:12:34:56");
     EXPECT_EQ(mac_text(*parse_mac("02-42-AC-11-00-02")), "02:42:ac:11:00:02");
-    for (const char* text : {"", "02:42:ac:11:00", "02:42:ac:11:00:0g", "02:42:ac:11:00:02:03", "01:00:00:00:00:00", "02.42.ac.11.00.02"}) EXPECT_FALSE(parse_mac(text)) << text;
+    for (const char* text : {"", "02:42:ac:11:00", "02:42:ac:11:00:0g", "02:42:ac:11:00:02:03", "01:00:00:00:00:00", "02.42.ac.11.00.02"})
+        EXPECT_FALSE(parse_mac(text)) << text;
 }
 
 std::vector<Prefix> prefixes(const std::vector<std::string>& texts) {
@@ -99,13 +102,45 @@ TEST(FillSubnets, configured_is_honoured_and_checked) {
         {"nothing asked for", {}, false, {}, {}, "172.17.0.0/16", "172.17.0.1", "", ""},
         {"host routes are avoided", {}, false, {}, {"172.17.0.0/16", "0.0.0.0/0"}, "172.18.0.0/16", "172.18.0.1", "", ""},
         {"subnet", {{"10.5.0.0/16", "", "", {}}}, false, {}, {}, "10.5.0.0/16", "10.5.0.1", "", ""},
-        {"a configured subnet may overlap a host route", {{"10.5.0.0/16", "", "", {}}}, false, {}, {"10.0.0.0/8"}, "10.5.0.0/16", "10.5.0.1", "", ""},
+        {"a configured subnet may overlap a host route",
+         {{"10.5.0.0/16", "", "", {}}},
+         false,
+         {},
+         {"10.0.0.0/8"},
+         "10.5.0.0/16",
+         "10.5.0.1",
+         "",
+         ""},
         {"gateway", {{"10.5.0.0/24", "10.5.0.254", "", {}}}, false, {}, {}, "10.5.0.0/24", "10.5.0.254", "", ""},
-        {"aux has the first address", {{"10.5.0.0/24", "", "", {{"router", "10.5.0.1"}}}}, false, {}, {}, "10.5.0.0/24", "10.5.0.2", "", ""},
+        {"aux has the first address",
+         {{"10.5.0.0/24", "", "", {{"router", "10.5.0.1"}}}},
+         false,
+         {},
+         {},
+         "10.5.0.0/24",
+         "10.5.0.2",
+         "",
+         ""},
         {"six beside a chosen four", {{"fd00:9::/64", "", "", {}}}, true, {}, {}, "172.17.0.0/16", "172.17.0.1", "fd00:9::/64", ""},
         {"six without being enabled", {{"fd00:9::/64", "", "", {}}}, false, {}, {}, "172.17.0.0/16", "172.17.0.1", "", ""},
-        {"overlap", {{"10.5.0.0/16", "", "", {}}}, false, {"10.5.1.0/24"}, {}, "", "", "", "invalid pool request: Pool overlaps with other one on this address space"},
-        {"gateway outside", {{"10.5.0.0/24", "10.6.0.1", "", {}}}, false, {}, {}, "", "", "", "gateway 10.6.0.1 is outside the subnet 10.5.0.0/24"},
+        {"overlap",
+         {{"10.5.0.0/16", "", "", {}}},
+         false,
+         {"10.5.1.0/24"},
+         {},
+         "",
+         "",
+         "",
+         "invalid pool request: Pool overlaps with other one on this address space"},
+        {"gateway outside",
+         {{"10.5.0.0/24", "10.6.0.1", "", {}}},
+         false,
+         {},
+         {},
+         "",
+         "",
+         "",
+         "gateway 10.6.0.1 is outside the subnet 10.5.0.0/24"},
         {"gateway is broadcast", {{"10.5.0.0/24", "10.5.0.255", "", {}}}, false, {}, {}, "", "", "", "network or broadcast address"},
         {"range outside", {{"10.5.0.0/24", "", "10.6.0.0/28", {}}}, false, {}, {}, "", "", "", "ip_range 10.6.0.0/28 is outside"},
         {"range wider", {{"10.5.0.0/24", "", "10.5.0.0/16", {}}}, false, {}, {}, "", "", "", "is outside"},
@@ -113,7 +148,15 @@ TEST(FillSubnets, configured_is_honoured_and_checked) {
         {"too small", {{"10.5.0.0/31", "", "", {}}}, false, {}, {}, "", "", "", "too small"},
         {"no subnet", {{"", "10.5.0.1", "", {}}}, false, {}, {}, "", "", "", "gateway and ip_range need a subnet"},
         {"nonsense", {{"10.5.0.0", "", "", {}}}, false, {}, {}, "", "", "", "invalid subnet \"10.5.0.0\""},
-        {"two of a family", {{"10.5.0.0/24", "", "", {}}, {"10.6.0.0/24", "", "", {}}}, false, {}, {}, "", "", "", "more than one IPv4 subnet"},
+        {"two of a family",
+         {{"10.5.0.0/24", "", "", {}}, {"10.6.0.0/24", "", "", {}}},
+         false,
+         {},
+         {},
+         "",
+         "",
+         "",
+         "more than one IPv4 subnet"},
     };
     for (const Row& row : rows) {
         NetworkInfo info = network(row.pools, row.v6);
@@ -151,7 +194,8 @@ TEST(Allocate, gateway_at_the_end_ranges_and_aux) {
     auto full = allocate_text(filled({{"10.5.0.0/24", "", "10.5.0.128/31", {}}}), false, {"10.5.0.128", "10.5.0.129"});
     ASSERT_FALSE(full);
     EXPECT_THAT(full.error().message(), HasSubstr("no available IP addresses on network \"n\""));
-    EXPECT_EQ(*allocate_text(filled({{"10.5.0.0/24", "", "10.5.0.128/31", {}}}), false, {"10.5.0.128"}, "", "10.5.0.129"), "10.5.0.129") << "the last one, when it is the only one";
+    EXPECT_EQ(*allocate_text(filled({{"10.5.0.0/24", "", "10.5.0.128/31", {}}}), false, {"10.5.0.128"}, "", "10.5.0.129"), "10.5.0.129")
+        << "the last one, when it is the only one";
 }
 
 TEST(Allocate, requested_is_checked) {
@@ -160,8 +204,12 @@ TEST(Allocate, requested_is_checked) {
     struct Row {
         const char *requested, *error;
     } rows[] = {
-        {"10.5.0.9", "Address already in use"}, {"10.5.0.1", "Address already in use"}, {"10.5.0.0", "Address already in use"},
-        {"10.5.0.255", "Address already in use"}, {"10.6.0.1", "no configured subnet contains"}, {"fd00::1", "no configured subnet contains"},
+        {"10.5.0.9", "Address already in use"},
+        {"10.5.0.1", "Address already in use"},
+        {"10.5.0.0", "Address already in use"},
+        {"10.5.0.255", "Address already in use"},
+        {"10.6.0.1", "no configured subnet contains"},
+        {"fd00::1", "no configured subnet contains"},
         {"nonsense", "invalid IP address"},
     };
     for (const Row& row : rows) {
