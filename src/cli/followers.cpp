@@ -24,6 +24,10 @@ Followers::~Followers() {
 void Followers::follow(const engine::ContainerInfo& container, engine::LogOptions options, bool show) {
     std::lock_guard lock(mutex_);
     if (cancel_ || !active_.insert(container.id).second) return;
+    if (auto before = left_off_.find(container.id); before != left_off_.end()) {
+        options.since = before->second;
+        options.tail = -1;
+    }
     threads_.emplace_back([this, container, options, show] { run(container, options, show); });
 }
 
@@ -40,6 +44,7 @@ void Followers::run(engine::ContainerInfo container, engine::LogOptions options,
     // the log is followed over restarts; the stored state is what says that it has really ended
     if (!cancel_ && !printer_.broken()) current = engine_.wait_until(container.id, over, std::nullopt, &cancel_);
     EndedContainer ended{container.id, container.spec.name, plan::short_name(container), plan::service_of(container), 0, false};
+    engine::Time read_until = current ? current->state.finished : base::now();  // the next start comes after it
     bool tell = !cancel_ && !printer_.broken();
     if (current)
         ended.exit_code = current->state.exit_code;
@@ -51,6 +56,7 @@ void Followers::run(engine::ContainerInfo container, engine::LogOptions options,
     {
         std::lock_guard lock(mutex_);
         active_.erase(container.id);
+        left_off_[container.id] = read_until + 1;
     }
     changed_.notify_all();
 }

@@ -74,8 +74,7 @@ int follow(engine::Engine& engine, const std::string& project, const std::vector
             if (!services.empty() && !services.contains(plan::service_of(*container))) return true;
             if (index && plan::number_of(*container) != index) return true;
             engine::LogOptions later = options;
-            later.tail = -1;
-            later.since = event.time;
+            later.since = std::max(later.since, container->created >= began ? 0 : began);
             {
                 std::lock_guard lock(mutex);
                 over.erase(event.id);

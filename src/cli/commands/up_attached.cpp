@@ -59,7 +59,7 @@ private:
             // a redrawn block and log lines cannot share a screen: the block ends where the lines begin
             if (drawn && started && up_.shown.contains(event.service)) progress->close();
             if (!(up_.quiet_pull && event.pull)) listener(event);
-            if (started && !event.container_id.empty()) follow(event.container_id, event.status == "Running" ? began_ : 0);
+            if (started && !event.container_id.empty()) follow(event.container_id);
         };
         auto report = run::up(run_context, project_, up_.options);
         progress->close();
@@ -80,7 +80,7 @@ private:
         if (!names.empty()) printer_.note("Attaching to " + base::join(names, ", "));
     }
 
-    void follow(const std::string& id, engine::Time since) {
+    void follow(const std::string& id) {
         auto container = engine_.container(id);
         if (!container) return;
         std::string service = plan::service_of(*container);
@@ -90,7 +90,7 @@ private:
         options.follow = true;
         options.timestamps = up_.style.timestamps;
         // what ran or was run before belongs to earlier commands
-        options.since = since ? since : container->created >= began_ ? 0 : began_;
+        options.since = container->created >= began_ ? 0 : began_;
         followers_.follow(*container, options, shown);
     }
 
@@ -100,7 +100,7 @@ private:
         auto container = engine_.container(event.id);
         if (!container || plan::label_of(container->spec.labels, plan::label::kProject) != project_.name || plan::is_one_off(*container)) return true;
         if (event.action == "start") {
-            follow(event.id, event.time);
+            follow(event.id);
         } else if (container->state.status == engine::ContainerStatus::restarting && up_.shown.contains(plan::service_of(*container))) {
             auto code = event.attributes.find("exitCode");
             note_exit(plan::short_name(*container), code == event.attributes.end() ? "?" : code->second, " (restarting)");
