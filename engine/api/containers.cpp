@@ -66,7 +66,7 @@ std::vector<Status> EngineImpl::remove_many(const std::vector<RemoveRequest>& re
 }
 
 Status EngineImpl::end_for_removal(const ContainerInfo& container) {
-    auto client = TRY(running_supervisor(container.supervisor));
+    auto client = TRY(supervisor_of(container));
     if (!client) {
         TRY_VOID(recover());
     } else if (auto killed = client->kill(container.id, "SIGKILL");

@@ -59,6 +59,8 @@ Status check_bind_source(const Mount& mount) {
 }  // namespace
 
 Result<EngineImpl::Draft> EngineImpl::draft(ContainerSpec spec, std::map<std::string, ImageInfo>& images) {
+    if (geteuid() != 0)
+        return base::fail(base::Code::permission, "create " + spec.name + ": containers need root on this machine (namespaces, overlay mounts, networks); run it with sudo");
     Draft draft;
     draft.info.id = base::random_hex(64);
     draft.info.created = base::now();

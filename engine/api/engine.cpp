@@ -82,6 +82,12 @@ Result<std::unique_ptr<SupervisorClient>> EngineImpl::running_supervisor(const s
     return SupervisorClient::connect(options_, group);
 }
 
+Result<std::unique_ptr<SupervisorClient>> EngineImpl::supervisor_of(const ContainerInfo& container) {
+    auto client = TRY(running_supervisor(container.supervisor));
+    if (client || !is_alive(container.state)) return client;
+    return SupervisorClient::connect_or_start(options_, container.supervisor);
+}
+
 Result<ContainerInfo> EngineImpl::running_container(const std::string& id) {
     auto container = TRY(store().container(id));
     if (!has_process(container.state))

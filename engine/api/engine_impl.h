@@ -118,6 +118,9 @@ private:
     Result<SupervisorClient*> supervisor(const std::string& group);
     /// The running one, or nullptr: nothing of the group runs.
     Result<std::unique_ptr<SupervisorClient>> running_supervisor(const std::string& group);
+    /// Whoever may end a container: the running supervisor, else a new one that takes a living process over (guardian and
+    /// supervisor were both killed); nullptr: it only seems to run, recover() says so in the store.
+    Result<std::unique_ptr<SupervisorClient>> supervisor_of(const ContainerInfo& container);
 
     /// The container, refused unless a process runs in it.
     Result<ContainerInfo> running_container(const std::string& id);

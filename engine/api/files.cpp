@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "image/archive.h"
 #include "image/rootfs.h"
+#include "supervisor/root_layers.h"
 
 namespace engine::api {
 
@@ -72,11 +73,12 @@ Result<EngineImpl::Root> EngineImpl::open_root(const ContainerInfo& container) {
         return root;
     }
     auto* images = TRY(image_store());
-    auto lower = TRY(images->layer_dirs(container.spec.image_id));
+    auto layers = TRY(images->layer_dirs(container.spec.image_id));
+    auto lower = TRY(supervisor::root_layers(paths().root, layers));
     std::string upper = paths().container_upper(container.id), work = paths().container_work(container.id);
     TRY_VOID(base::make_dirs(paths().container(container.id), 0711));
     root.lock = TRY(base::FileLock::acquire(paths().container(container.id) + "/root.lock"));
-    TRY_VOID(image::make_upper(lower, upper, work));
+    TRY_VOID(image::make_upper(layers, upper, work));
     base::MountFd overlay = TRY(image::mount_overlay(lower, upper, work, container.spec.read_only));
     // A private mount namespace holds the overlay with the container's volumes over it; it ends with its fd.
     std::vector<const Mount*> mounts;
@@ -215,8 +217,8 @@ Result<std::vector<std::string>> EngineImpl::diff(const std::string& id) {
     std::string upper = paths().container_upper(container.id);
     if (!base::exists(upper)) return std::vector<std::string>{};
     auto* images = TRY(image_store());
-    auto lower = TRY(images->layer_dirs(container.spec.image_id));
-    return image::overlay_changes(lower, upper);
+    auto layers = TRY(images->layer_dirs(container.spec.image_id));
+    return image::overlay_changes(TRY(supervisor::root_layers(paths().root, std::move(layers))), upper);
 }
 
 }  // namespace engine::api

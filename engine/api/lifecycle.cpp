@@ -67,7 +67,7 @@ std::vector<StartResult> EngineImpl::start_many(const std::vector<std::string>& 
 Status EngineImpl::stop(const std::string& id, std::optional<Nanoseconds> timeout) {
     auto container = TRY(store().container(id));
     if (!is_active(container.state)) return {};
-    auto client = TRY(running_supervisor(container.supervisor));
+    auto client = TRY(supervisor_of(container));
     if (!client) return recover();  // nobody runs it: its state is what is wrong
     auto outcome = TRY(client->stop(container.id, timeout));
     if (!outcome.note.empty()) tell(container.spec.name, outcome.note);
@@ -79,6 +79,7 @@ std::vector<Status> EngineImpl::stop_many(const std::vector<StopRequest>& reques
     std::map<std::string, std::vector<size_t>> by_group;
     std::vector<StopRequest> full(requests);
     std::vector<std::string> names(requests.size());
+    std::map<std::string, bool> alive;  ///< by group: a process is there
     for (size_t i = 0; i < requests.size(); ++i) {
         auto container = store().container(requests[i].id);
         if (!container) {
@@ -87,6 +88,7 @@ std::vector<Status> EngineImpl::stop_many(const std::vector<StopRequest>& reques
             full[i].id = container->id;
             names[i] = container->spec.name;
             by_group[container->supervisor].push_back(i);
+            alive[container->supervisor] = alive[container->supervisor] || is_alive(container->state);
             continue;
         }
         if (ended) ended(i, results[i]);
@@ -100,6 +102,7 @@ std::vector<Status> EngineImpl::stop_many(const std::vector<StopRequest>& reques
             if (ended) ended(indices[k], results[indices[k]]);
         };
         auto client = running_supervisor(group);
+        if (client && !*client && alive.at(group)) client = SupervisorClient::connect_or_start(options_, group);  // takes them over
         if (!client || !*client) {
             Status recovered = client ? recover() : Status(client.error());
             for (size_t k = 0; k < indices.size(); ++k) finish(k, recovered);
@@ -137,7 +140,7 @@ Status EngineImpl::kill(const std::string& id, const std::string& signal) {
     if (!signal.empty() && !runtime::parse_signal(signal)) return base::fail(base::Code::invalid, "Invalid signal: " + base::printable(signal));
     if (!is_active(container.state))
         return base::fail(base::Code::not_running, "cannot kill container: " + container.spec.name + ": container " + container.id + " is not running");
-    auto client = TRY(running_supervisor(container.supervisor));
+    auto client = TRY(supervisor_of(container));
     if (!client) return recover();
     return client->kill(container.id, signal.empty() ? "SIGKILL" : signal);
 }

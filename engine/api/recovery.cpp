@@ -16,9 +16,10 @@ struct Suspect {
 /// Containers in a state that somebody must be at work on.
 Result<std::vector<Suspect>> suspects(store::Store& store) {
     std::vector<Suspect> found;
-    auto query = TRY(store.db().prepare("SELECT id, supervisor, status FROM containers WHERE status IN (?, ?, ?, ?)"));
-    query.bind(1, static_cast<int64_t>(ContainerStatus::running)).bind(2, static_cast<int64_t>(ContainerStatus::paused));
-    query.bind(3, static_cast<int64_t>(ContainerStatus::restarting)).bind(4, static_cast<int64_t>(ContainerStatus::removing));
+    // Literals, as the index containers_active has them.
+    static_assert(static_cast<int>(ContainerStatus::running) == 1 && static_cast<int>(ContainerStatus::paused) == 2 &&
+                  static_cast<int>(ContainerStatus::restarting) == 3 && static_cast<int>(ContainerStatus::removing) == 4);
+    auto query = TRY(store.db().prepare("SELECT id, supervisor, status FROM containers WHERE status IN (1, 2, 3, 4)"));
     while (TRY(query.step())) found.push_back({query.text(0), query.text(1), static_cast<ContainerStatus>(query.number(2))});
     return found;
 }

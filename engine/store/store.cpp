@@ -65,6 +65,8 @@ const std::vector<std::string>& migrations() {
         );
         CREATE INDEX events_time ON events (time);
         )",
+        // Whom somebody must be at work on (running, paused, restarting, removing): read at every start of a command.
+        "CREATE INDEX containers_active ON containers (id, supervisor, status) WHERE status IN (1, 2, 3, 4)",
     };
     return all;
 }

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "image/rootfs.h"
+#include "supervisor/root_layers.h"
 #include "volume/file_mounts.h"
 
 namespace engine::supervisor {
@@ -61,19 +62,6 @@ Result<std::pair<base::UniqueFd, base::UniqueFd>> make_pipe() {
     return std::pair(base::UniqueFd(ends[0]), base::UniqueFd(ends[1]));
 }
 
-/// Whether the image has folders, or nothing, where the layer of mount points has folders: that one would hide a link.
-bool has_plain_folders(const std::vector<std::string>& layers) {
-    for (const char* name : {"/dev", "/proc", "/sys", "/etc"}) {
-        for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-            struct stat status {};
-            if (::lstat((*layer + name).c_str(), &status) != 0) continue;
-            if (!S_ISDIR(status.st_mode) || (status.st_mode & 07777) != 0755 || status.st_uid != 0 || status.st_gid != 0) return false;
-            break;
-        }
-    }
-    return true;
-}
-
 /// Ours only: the other end is another open file, the container's, and stays as it is.
 void make_non_blocking(const base::UniqueFd& fd) { (void)::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK); }
 
@@ -85,25 +73,6 @@ Result<image::ImageStore*> Starter::images() {
     return images_.get();
 }
 
-/// One layer above every image's, as Docker's "-init" one: what each start would otherwise make in the container's own, which
-/// costs a quarter of a start on ext4 and would show in `diff`.
-Result<std::string> Starter::mount_point_layer() {
-    const std::string path = paths_.root + "/mount-points";
-    if (base::exists(path)) return path;
-    auto draft = TRY(base::TempDir::make(paths_.root, "mount-points."));
-    for (const char* folder : {"/dev", "/proc", "/sys", "/etc"}) TRY_VOID(base::make_dirs(draft.path() + folder, 0755));
-    for (const char* file : {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}) TRY_VOID(base::write_file(draft.path() + file, "", 0644));
-    // Programs look for this file to know that they are in a container; Docker's is empty and executable.
-    TRY_VOID(base::write_file(draft.path() + "/.dockerenv", "", 0755));
-    if (::chmod(draft.path().c_str(), 0755) != 0) return fail_errno("make \"" + path + "\"");
-    if (::rename(draft.path().c_str(), path.c_str()) == 0) {
-        (void)draft.release();
-    } else if (errno != EEXIST && errno != ENOTEMPTY) {  // another supervisor was first
-        return fail_errno("make \"" + path + "\"");
-    }
-    return path;
-}
-
 Result<std::shared_ptr<const Starter::ImageParts>> Starter::image(const std::string& id) {
     auto* store = TRY(images());
     std::lock_guard lock(images_mutex_);
@@ -111,8 +80,7 @@ Result<std::shared_ptr<const Starter::ImageParts>> Starter::image(const std::str
     auto parts = std::make_shared<ImageParts>();
     parts->config = TRY(store->find(id)).config;
     parts->layers = TRY(store->layer_dirs(id));
-    parts->lower = parts->layers;
-    if (has_plain_folders(parts->layers)) parts->lower.push_back(TRY(mount_point_layer()));
+    parts->lower = TRY(root_layers(paths_.root, parts->layers));
     if (image_cache_.size() > 64) image_cache_.clear();
     image_cache_[id] = parts;
     return std::shared_ptr<const ImageParts>(parts);

@@ -4,7 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/engine_impl.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "engine_test_base.h"
 #include "store/store.h"
 
@@ -136,6 +138,30 @@ TEST_F(EngineTest, AfterARebootRunningContainersAreExitedAndStartAgain) {
     EXPECT_FALSE(info->state.error.empty());
     ASSERT_TRUE(engine_->start(*id));
     log_with(*id, "up");
+}
+
+TEST_F(EngineTest, ContainersWhoseSupervisorAndGuardianWereKilledCanBeStopped) {
+    auto id = run(spec("orphan", "trap 'exit 6' TERM; echo up; while :; do sleep 0.1; done"));
+    log_with(id, "up");
+    // Both of them: the processes that have this test's run folder in their command line.
+    std::vector<pid_t> killed;
+    for (const auto& name : *base::list_dir("/proc")) {
+        auto pid = base::parse_int(name);
+        if (!pid || *pid == getpid()) continue;
+        auto line = base::read_file("/proc/" + name + "/cmdline", 1u << 20);
+        if (line && line->find(root_) != std::string::npos) killed.push_back(static_cast<pid_t>(*pid));
+    }
+    ASSERT_EQ(killed.size(), 2u) << "guardian and supervisor";
+    std::sort(killed.begin(), killed.end());  // the guardian, older, first: it would start another
+    for (pid_t pid : killed) kill(pid, SIGKILL);
+    for (pid_t pid : killed)
+        while (process_start_time(pid) != 0) std::this_thread::yield();
+    auto other = open();
+    EXPECT_EQ(other->container(id)->state.status, ContainerStatus::running) << "its process lives";
+    auto stopped = other->stop(id, std::nullopt);
+    ASSERT_TRUE(stopped) << stopped.error().message();
+    EXPECT_EQ(other->container(id)->state.status, ContainerStatus::exited);
+    EXPECT_TRUE(other->start(id));
 }
 
 TEST_F(EngineTest, ARemovalThatWasCutIsFinishedByTheNextOpen) {
