@@ -376,7 +376,7 @@ void supervisor_main(SupervisorArguments arguments) {
     ::prctl(PR_SET_NAME, "compose");
     // One heap, given back soon: a supervisor lives long and is mostly asleep.
     ::mallopt(M_ARENA_MAX, 1);
-    ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);
+    ::mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
     ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     rlimit files{};
     if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {

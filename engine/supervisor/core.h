@@ -54,6 +54,7 @@ struct Unit {
     EventLoop::FdHandle out_watch, err_watch, terminal_watch, oom_watch;
     base::UniqueFd oom_fd;
     bool log_stopped = false;  ///< held back for an attached reader
+    bool never_hold = false;   ///< mode: non-blocking: a reader that is too slow misses what is rotated away
     std::set<std::shared_ptr<Attachment>> attachments;
 
     bool network_made = false;  ///< namespace, ports and resolver entries are there

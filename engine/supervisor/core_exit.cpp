@@ -89,6 +89,7 @@ void Core::clean_wave() {
     struct Job {
         std::string id, cgroup;
         bool for_good = false, network = false, dns = false, ports = false;
+        bool strays = false;  ///< processes may be left: its pid namespace was another's
     };
     auto jobs = std::make_shared<std::vector<Job>>();
     for (const auto& id : std::exchange(to_clean_, {})) {
@@ -102,6 +103,7 @@ void Core::clean_wave() {
         job.network = one->network_made && std::none_of(units_.begin(), units_.end(), [&](const auto& other) {
             return other.second->phase != Phase::idle && joined_container(other.second->info.spec.network_mode) == id;
         });
+        job.strays = !one->info.spec.pid_mode.empty() && one->info.spec.pid_mode != "private";
         job.dns = has_embedded_dns(one->info.spec);
         job.ports = !one->info.spec.ports.empty();
         if (job.for_good) one->network_made = false;
@@ -127,7 +129,7 @@ void Core::clean_wave() {
         for (const auto& job : *jobs) {
             auto clean = [&]() -> Status {
                 if (auto cgroup = runtime::Cgroup::open(job.cgroup)) {
-                    (void)cgroup->kill_all();
+                    if (job.strays) (void)cgroup->kill_all();
                     TRY_VOID(cgroup->remove());
                 }
                 if (!job.for_good) return {};

@@ -28,6 +28,7 @@ Status Core::open_log(Unit& one) {
     auto settings = log::LogSettings::parse(one.info.spec.log, one.info);
     if (!settings) return std::move(settings.error());
     one.log = TRY(log::LogWriter::open(log_folder(paths_, one.info), *settings));
+    one.never_hold = settings->non_blocking;
     return {};
 }
 
@@ -109,7 +110,7 @@ void Core::drain(Unit& one) {
 bool Core::held_back(Unit& one) {
     uint64_t slowest = std::numeric_limits<uint64_t>::max();
     for (const auto& attachment : one.attachments) slowest = std::min(slowest, attachment->position);
-    const bool hold = !one.attachments.empty() && one.log && one.log->position() > slowest && one.log->position() - slowest > kBehind;
+    const bool hold = !one.never_hold && !one.attachments.empty() && one.log && one.log->position() > slowest && one.log->position() - slowest > kBehind;
     if (hold != one.log_stopped) {
         one.log_stopped = hold;
         const uint32_t mask = hold ? 0u : static_cast<uint32_t>(EPOLLIN);
@@ -123,7 +124,7 @@ bool Core::held_back(Unit& one) {
 void Core::update_kept(Unit& one) {
     uint64_t slowest = std::numeric_limits<uint64_t>::max();
     for (const auto& attachment : one.attachments) slowest = std::min(slowest, attachment->position);
-    if (one.log) one.log->keep_from(slowest);
+    if (one.log && !one.never_hold) one.log->keep_from(slowest);
     if (one.running()) (void)held_back(one);
 }
 
