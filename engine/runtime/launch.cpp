@@ -58,7 +58,8 @@ Result<ClonedChild> clone_child(PlanData& plan, bool sibling) {
     hide_memory();
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return base::fail_errno("make a pipe");
-    base::UniqueFd report(ends[0]), child_end(ends[1]);
+    base::UniqueFd report(ends[0]), given(ends[1]);
+    base::UniqueFd child_end = TRY(above_streams(std::move(given)));
     ArenaHead* head = plan.head();
     head->report_fd = child_end.get();
     snprintf(head->report_text, sizeof head->report_text, "%d", child_end.get());
@@ -105,6 +106,13 @@ base::Status wait_for_exec(const PlanData& plan, int report) {
     if (__atomic_load_n(&head->failed_step, __ATOMIC_ACQUIRE) >= 0) return plan.failure();
     if (head->reached_exec == 0) return base::fail(Code::interrupted, "the new process was killed before its program started");
     return {};
+}
+
+Result<base::UniqueFd> above_streams(base::UniqueFd fd) {
+    if (fd.get() > 2) return fd;
+    base::UniqueFd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+    if (!moved) return base::fail_errno("duplicate a file descriptor");
+    return moved;
 }
 
 void reap(const base::PidFd& process) {

@@ -65,6 +65,9 @@ Result<LaunchPlan> prepare(LaunchInput input) {
     if (input.container == nullptr || input.image == nullptr || !input.root) return base::fail(Code::internal, "prepare: incomplete input");
     const ContainerInfo& container = *input.container;
     const ContainerSpec& spec = container.spec;
+    // Docker's names of its default runtime mean ours.
+    if (!spec.runtime.empty() && spec.runtime != "runc" && spec.runtime != "io.containerd.runc.v2" && spec.runtime != "compose")
+        return base::fail(Code::unsupported, "unknown or invalid runtime name: " + base::printable(spec.runtime) + " (this engine starts containers with its own runtime only)");
     Resolved resolved = TRY(resolve(spec, *input.image, container.id));
     TRY_VOID(add_device_requests(spec));
 

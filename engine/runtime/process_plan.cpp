@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/clone.h"
 #include "runtime/rlimit.h"
 #include "runtime/seccomp.h"
 #include "runtime/stub.h"
@@ -22,7 +23,10 @@ constexpr uint64_t kSysAdmin = uint64_t{1} << 21;
 /// A stream of the process: -1 becomes /dev/null; one that would be overwritten by dup2 below 3 is moved up first.
 Result<int> stream(PlanData& plan, int fd, int& null) {
     if (fd < 0) {
-        if (null < 0) null = plan.keep(TRY(base::open_at(AT_FDCWD, "/dev/null", O_RDWR)));
+        if (null < 0) {
+            auto opened = TRY(base::open_at(AT_FDCWD, "/dev/null", O_RDWR));
+            null = plan.keep(TRY(above_streams(std::move(opened))));
+        }
         return null;
     }
     if (fd > 2) return fd;

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "base/file.h"
+#include "runtime/clone.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10U
@@ -86,7 +87,8 @@ base::Result<int> stub_file() {
     // Open for reading only: execve refuses a file that somebody may write.
     base::UniqueFd read_only(::open(base::proc_path(file.get()).c_str(), O_RDONLY | O_CLOEXEC));
     if (!read_only) return base::fail_errno("open the memory file that starts containers");
-    made = {read_only.release(), info.st_dev, info.st_ino};
+    base::UniqueFd kept = TRY(above_streams(std::move(read_only)));
+    made = {kept.release(), info.st_dev, info.st_ino};
     return made.fd;
 }
 
