@@ -145,7 +145,9 @@ TEST_F(EngineTest, ContainersWhoseSupervisorAndGuardianWereKilledCanBeStopped) {
     log_with(id, "up");
     // Both of them: the processes that have this test's run folder in their command line.
     std::vector<pid_t> killed;
-    for (const auto& name : *base::list_dir("/proc")) {
+    auto processes = base::list_dir("/proc");
+    ASSERT_TRUE(processes);
+    for (const auto& name : *processes) {
         auto pid = base::parse_int(name);
         if (!pid || *pid == getpid()) continue;
         auto line = base::read_file("/proc/" + name + "/cmdline", 1u << 20);

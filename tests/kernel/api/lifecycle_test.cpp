@@ -97,7 +97,9 @@ TEST_F(EngineTest, ManyAtOnce) {
     std::atomic<int> ended = 0;
     for (const auto& stopped : engine_->stop_many(stops, [&](size_t, const Status&) { ++ended; })) EXPECT_TRUE(stopped);
     EXPECT_EQ(ended, 12);
-    for (const auto& info : *engine_->containers({})) EXPECT_EQ(info.state.exit_code, 0) << info.spec.name;
+    auto all = engine_->containers({});
+    ASSERT_TRUE(all);
+    for (const auto& info : *all) EXPECT_EQ(info.state.exit_code, 0) << info.spec.name;
 }
 
 TEST_F(EngineTest, KillPauseRestartRename) {
