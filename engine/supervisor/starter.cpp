@@ -123,7 +123,6 @@ void Starter::run(std::vector<StartItem>& items) {
             if (process) {
                 item.process = std::move(*process);
                 item.pid_start = process_start_time(item.process.pid());
-                item.started = base::now();
             } else {
                 item.status = std::move(process.error());
             }
@@ -179,6 +178,7 @@ Result<runtime::Starting> Starter::begin(StartItem& item) {
         make_non_blocking(channels.out);
         make_non_blocking(channels.terminal);
     }
+    item.started = base::now();  // before it runs: a short one may have ended when this thread comes back
     auto starting = TRY(runtime::start(std::move(plan), {.sibling = true}));
     auto process = TRY(base::PidFd::open(starting.pid()));
     keep_(info.id, process, channels);
