@@ -4,8 +4,6 @@
 
 namespace compose::model {
 
-Node::Node(Mapping members) : value_(std::move(members)) {}
-
 const Node::Member* Node::find_member(std::string_view key) const {
     if (!is_mapping()) return nullptr;
     for (const Member& member : members()) {

@@ -37,18 +37,23 @@ public:
     /// What `!reset` and `!override` ask of the merge; timestamp: an unquoted date, which no attribute takes.
     enum class Tag : uint8_t { none, reset, override, timestamp };
 
-    Node() = default;
-    Node(bool value) : value_(value) {}
-    Node(int value) : value_(int64_t{value}) {}
-    Node(int64_t value) : value_(value) {}
-    Node(double value) : value_(value) {}
-    Node(std::string value) : value_(std::move(value)) {}
-    Node(std::string_view value) : value_(std::string(value)) {}
-    Node(const char* value) : value_(std::string(value)) {}
-    static Node sequence() { return Node(Sequence{}); }
-    static Node mapping() { return Node(Mapping{}); }
-    explicit Node(Sequence items) : value_(std::move(items)) {}
+    Node();
+    Node(const Node&);
+    Node(Node&&) noexcept;
+    Node& operator=(const Node&);
+    Node& operator=(Node&&) noexcept;
+    ~Node();
+    Node(bool value);
+    Node(int value);
+    Node(int64_t value);
+    Node(double value);
+    Node(std::string value);
+    Node(std::string_view value);
+    Node(const char* value);
+    explicit Node(Sequence items);
     explicit Node(Mapping members);
+    static Node sequence();
+    static Node mapping();
     template <class T>
     Node(const T*) = delete;  // a pointer is not a bool
 
@@ -105,5 +110,24 @@ struct Node::Member {
     Place place;  ///< of the key
 };
 bool operator==(const Node::Member& a, const Node::Member& b);
+
+// Here, since a Node holds Members, which must be complete.
+inline Node::Node() = default;
+inline Node::Node(const Node&) = default;
+inline Node::Node(Node&&) noexcept = default;
+inline Node& Node::operator=(const Node&) = default;
+inline Node& Node::operator=(Node&&) noexcept = default;
+inline Node::~Node() = default;
+inline Node::Node(bool value) : value_(value) {}
+inline Node::Node(int value) : value_(int64_t{value}) {}
+inline Node::Node(int64_t value) : value_(value) {}
+inline Node::Node(double value) : value_(value) {}
+inline Node::Node(std::string value) : value_(std::move(value)) {}
+inline Node::Node(std::string_view value) : value_(std::string(value)) {}
+inline Node::Node(const char* value) : value_(std::string(value)) {}
+inline Node::Node(Sequence items) : value_(std::move(items)) {}
+inline Node::Node(Mapping members) : value_(std::move(members)) {}
+inline Node Node::sequence() { return Node(Sequence{}); }
+inline Node Node::mapping() { return Node(Mapping{}); }
 
 }  // namespace compose::model

@@ -254,28 +254,32 @@ struct Provider {
     Extensions extensions;
 };
 
+struct MountBind {
+    std::string propagation, selinux, recursive;
+    std::optional<bool> create_host_path;  ///< unset counts as true
+    Extensions extensions;
+    bool creates_host_path() const { return create_host_path.value_or(true); }
+};
+struct MountVolume {
+    Labels labels;
+    bool nocopy = false;
+    std::string subpath;
+    Extensions extensions;
+};
+struct MountTmpfs {
+    Bytes size;
+    uint32_t mode = 0;
+    Extensions extensions;
+};
+struct MountImage {
+    std::string subpath;
+    Extensions extensions;
+};
 struct Mount {  ///< volumes[]
-    struct Bind {
-        std::string propagation, selinux, recursive;
-        std::optional<bool> create_host_path;  ///< unset counts as true
-        Extensions extensions;
-        bool creates_host_path() const { return create_host_path.value_or(true); }
-    };
-    struct VolumeOptions {
-        Labels labels;
-        bool nocopy = false;
-        std::string subpath;
-        Extensions extensions;
-    };
-    struct Tmpfs {
-        Bytes size;
-        uint32_t mode = 0;
-        Extensions extensions;
-    };
-    struct Image {
-        std::string subpath;
-        Extensions extensions;
-    };
+    using Bind = MountBind;
+    using VolumeOptions = MountVolume;
+    using Tmpfs = MountTmpfs;
+    using Image = MountImage;
     std::string type, source, target, consistency;
     bool read_only = false;
     std::optional<Bind> bind;

@@ -1,0 +1,21 @@
+// Ports, volumes, command lines, durations, sizes, plain scalars of any bytes.
+#include <cstdint>
+
+#include "model/short_forms.h"
+#include "model/yaml_reader.h"
+
+using namespace compose::model;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    std::string_view text(reinterpret_cast<const char*>(data), size);
+    (void)parse_port(text);
+    (void)parse_volume(text);
+    (void)split_command(text);
+    (void)parse_compose_duration(text);
+    (void)parse_size(text);
+    (void)is_ip_address(text);
+    (void)is_file_path(text);
+    (void)clean_path(text);
+    (void)resolve_plain_scalar(text);
+    return 0;
+}
