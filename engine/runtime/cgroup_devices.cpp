@@ -3,8 +3,11 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/text.h"
+#include "runtime/cdi.h"
 #include "runtime/cgroup_limits.h"
 
 namespace engine::runtime {
@@ -60,7 +63,10 @@ Result<std::vector<DeviceRule>> device_rules(const ContainerSpec& spec) {
     constexpr std::pair<int, int> kStandard[] = {{1, 3}, {1, 8}, {1, 7}, {5, 0}, {1, 5}, {1, 9}, {5, 1}, {5, 2}};
     for (auto [major_number, minor_number] : kStandard) rules.push_back({true, 'c', major_number, minor_number, "rwm"});
     rules.push_back({true, 'c', 136, -1, "rwm"});
-    for (const Device& device : spec.devices) {
+    std::vector<Device> devices = spec.devices;
+    if (!spec.device_requests.empty() || std::any_of(devices.begin(), devices.end(), [](const Device& device) { return is_cdi_name(device.source); }))
+        devices = TRY(with_cdi(spec)).devices;
+    for (const Device& device : devices) {
         std::string access = device.permissions.empty() ? "rwm" : device.permissions;
         if (access.find_first_not_of("rwm") != std::string::npos) return base::fail(Code::invalid, "invalid device mode: " + base::printable(access));
         TRY_VOID(add_host_devices(rules, device.source, access, 0));

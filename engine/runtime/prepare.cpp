@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "runtime/cdi.h"
 #include "runtime/launch.h"
 #include "runtime/mount_plan.h"
 #include "runtime/plan_data.h"
@@ -51,25 +52,29 @@ void join(PlanData& plan, int fd, uint64_t type) {
     step.a = type;
 }
 
-base::Status add_device_requests(const ContainerSpec& spec) {
-    for (const DeviceRequest& request : spec.device_requests) {
-        std::string wanted = base::join(request.ids, ", ");
-        return base::fail(Code::unsupported, "could not select device driver " + base::quote(request.driver) + " with capabilities: [[" + base::join(request.capabilities, " ") + "]]" +
-                                                 (wanted.empty() ? "" : " for " + wanted) + ": no device specification (CDI) of that kind is on this host");
-    }
-    return {};
+bool wants_cdi(const ContainerSpec& spec) {
+    return !spec.device_requests.empty() || std::any_of(spec.devices.begin(), spec.devices.end(), [](const Device& device) { return is_cdi_name(device.source); });
 }
 }  // namespace
 
 Result<LaunchPlan> prepare(LaunchInput input) {
     if (input.container == nullptr || input.image == nullptr || !input.root) return base::fail(Code::internal, "prepare: incomplete input");
+    ContainerInfo with_devices;
+    if (wants_cdi(input.container->spec)) {
+        // The vendor's mounts, nodes and variables become part of the spec, for this start only.
+        with_devices = *input.container;
+        size_t own_mounts = with_devices.spec.mounts.size();
+        with_devices.spec = TRY(with_cdi(input.container->spec));
+        for (size_t i = own_mounts; i < with_devices.spec.mounts.size(); ++i)
+            input.mounts.push_back({with_devices.spec.mounts[i], with_devices.spec.mounts[i].source, {}});
+        input.container = &with_devices;
+    }
     const ContainerInfo& container = *input.container;
     const ContainerSpec& spec = container.spec;
     // Docker's names of its default runtime mean ours.
     if (!spec.runtime.empty() && spec.runtime != "runc" && spec.runtime != "io.containerd.runc.v2" && spec.runtime != "compose")
         return base::fail(Code::unsupported, "unknown or invalid runtime name: " + base::printable(spec.runtime) + " (this engine starts containers with its own runtime only)");
     Resolved resolved = TRY(resolve(spec, *input.image, container.id));
-    TRY_VOID(add_device_requests(spec));
 
     LaunchPlan out(std::make_unique<PlanData>());
     PlanData& plan = out.data();
