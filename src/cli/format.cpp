@@ -200,6 +200,10 @@ std::string printf_like(const std::vector<json::value>& values) {
 }
 
 Result<json::value> call(const std::string& name, std::vector<json::value> values) {
+    constexpr std::string_view kFunctions[] = {"and", "or", "printf", "print", "println", "json", "upper", "lower", "title", "not", "len", "eq",
+                                               "ne", "lt", "le", "gt", "ge", "split", "join", "truncate", "slice", "index"};
+    if (std::find(std::begin(kFunctions), std::end(kFunctions), name) == std::end(kFunctions))
+        return fail(Code::invalid, "template parsing error: function " + base::quote(name) + " not defined");
     auto need = [&](size_t count) -> base::Status {
         if (values.size() < count) return fail(Code::invalid, "template: wrong number of arguments for " + name);
         return {};
@@ -283,7 +287,7 @@ Result<json::value> call(const std::string& name, std::vector<json::value> value
         }
         return at;
     }
-    return fail(Code::invalid, "template parsing error: function " + base::quote(name) + " not defined");
+    return fail(Code::internal, "template function " + base::quote(name) + " has no meaning");
 }
 
 Result<json::value> evaluate(std::span<const std::string> words, std::optional<json::value> piped, const json::value& dot, const json::value& root, int depth);

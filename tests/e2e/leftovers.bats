@@ -1,23 +1,29 @@
 # After `down` the machine is as it was: no mount, link, firewall rule, control group, process or file of the project.
 load lib
 
-# all RUN folders are below /run/compose; the one of our root is the one whose name the program derives from it: compare whole
+# The run folder of our root is the one below /run/compose that knows our project; it stays once it is there.
+run_folder() { local found; found=$(compgen -G "/run/compose/*/groups/$PROJECT" | head -n 1) && echo "${found%/groups/*}"; }
+# ids of our containers, gathered while they exist
+remember() { compose ps -aq >>ids; RUN=$(run_folder); }
+known() { sort -u ids | paste -sd '|'; }
+
 snapshot() {
-  echo "== mounts"; grep -F -e "$COMPOSE_ROOT" -e /run/compose /proc/self/mountinfo | awk '{print $5, $9}' | sort
+  echo "== mounts"; awk '{print $5, $9}' /proc/self/mountinfo | grep -F -e "$COMPOSE_ROOT" -e "$RUN" | sort
   echo "== links"; ip -o link | awk -F': ' '{print $2}' | sort
-  echo "== namespaces"; ip netns list | sort
   echo "== routes"; ip route show table all type unicast | sort
   # sets, maps and chains of the engine may stay; what they hold may not
-  echo "== rules"; nft list ruleset 2>/dev/null | grep -E 'elements|dport|saddr|daddr|iifname|oifname' | sed 's/counter packets [0-9]* bytes [0-9]*//' | grep -v 'policy' | sort
-  echo "== groups"; find /sys/fs/cgroup -mindepth 1 -type d -path '*compose/*' 2>/dev/null | sort
-  echo "== sockets"; ss -Hltnu 2>/dev/null | awk '{print $1, $5}' | sort
+  echo "== rules"; nft list ruleset | grep -E 'elements|dport|saddr|daddr|iifname|oifname' | sed 's/counter packets [0-9]* bytes [0-9]*//' | sort
+  echo "== groups"; find /sys/fs/cgroup -type d 2>/dev/null | grep -E "$(known)" | sort
+  echo "== run folder"; (cd "$RUN" && find . -mindepth 2 -not -path './groups/*' | sort)
+  echo "== sockets"; ss -Hltnu | awk '{print $1, $5}' | sort
 }
 # files of the root but those that all projects share: the database, images, caches
-files() { (cd "$COMPOSE_ROOT" 2>/dev/null && find . -mindepth 1 \( -path ./state.db\* -o -path ./layers -o -path ./blobs -o -path ./images -o -path ./cache -o -path ./locks -o -path ./tmp -o -path ./content \) -prune -o -mindepth 2 -print | sort); }
-# processes of the project: supervisors by their folder, containers by their cgroup
+files() { (cd "$COMPOSE_ROOT" && find . -mindepth 2 \( -path './containers/*' -o -path './volumes/*' \) | sort); }
+# supervisors by their project, processes of containers by their control group
 processes() {
-  local p; for p in /proc/[0-9]*; do
-    { tr '\0' ' ' <"$p/cmdline" | grep -q "^compose-guardian.*$PROJECT" || grep -q "compose/" "$p/cgroup"; } 2>/dev/null && echo "${p##*/} $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)"
+  local p ids; ids=$(known)
+  for p in /proc/[0-9]*; do
+    { tr '\0' ' ' <"$p/cmdline" | grep -q "^compose-guardian.*$PROJECT" || grep -qE "$ids" "$p/cgroup"; } 2>/dev/null && echo "${p##*/} $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)"
   done; true
 }
 none_left() { [[ -z $(processes) ]]; }
@@ -56,10 +62,10 @@ compare() { diff "$1" "$2" >&2 || { echo "(left: before, right: after)" >&2; ret
 @test "down -v leaves nothing" {
   rich_project
   # shared things (the engine's own table, the image) are made by a first round
-  compose up -d; compose down -v -t 0
+  compose up -d; remember; compose down -v -t 0
   wait_for 60 none_left
   snapshot >before; files >before.files
-  compose up -d
+  compose up -d; remember
   is "$(compose exec -T front wget -qO- http://127.0.0.1:80/passwd | head -c 4)" root
   compose run --rm -T back true
   compose down -v -t 0
@@ -72,10 +78,10 @@ compare() { diff "$1" "$2" >&2 || { echo "(left: before, right: after)" >&2; ret
 
 @test "down after kill -9 of everything the engine runs leaves nothing" {
   rich_project
-  compose up -d; compose down -v -t 0
+  compose up -d; remember; compose down -v -t 0
   wait_for 60 none_left
   snapshot >before; files >before.files
-  compose up -d
+  compose up -d; remember
   # supervisors and their guardians at once: nobody is there to hand anything over
   local pids; pids=$(processes | awk '$2 ~ /^compose-guardian/ {print $1}')
   [[ $pids ]]
@@ -94,11 +100,12 @@ compare() { diff "$1" "$2" >&2 || { echo "(left: before, right: after)" >&2; ret
 	  bad: {image: "@IMAGE@", command: [no-such-program], depends_on: [good]}
 	volumes: {data: {}}
 	Y
-  compose up -d good; compose down -v -t 0
+  compose up -d good; remember; compose down -v -t 0
   wait_for 60 none_left
   snapshot >before; files >before.files
   run ! compose up -d
   has "$output" no-such-program
+  remember
   compose down -v -t 0
   wait_for 60 none_left
   snapshot >after; files >after.files

@@ -27,8 +27,8 @@ idle() { yaml <<<'services: {a: {image: "@IMAGE@", command: sleep 1000, stop_sig
 	wait #
 	type echo $((21 * 2))\n
 	wait 42
-	type sleep 1000\n
-	wait sleep 1000
+	type echo be""gun; sleep 1000\n
+	wait begun
 	type \x03
 	wait #
 	type exit 4\n

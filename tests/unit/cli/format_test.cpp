@@ -61,7 +61,7 @@ TEST(Render, forms) {
     listing.rows = {sample()};
     listing.heading = {"NAME", "STATE"};
     listing.cells = [](const Row& row) { return std::vector<std::string>{text_of(row, "Name"), text_of(row, "State")}; };
-    EXPECT_EQ(*render(listing, "table"), "NAME      STATE\np-a-1     running\n");
+    EXPECT_EQ(*render(listing, "table"), "NAME    STATE\np-a-1   running\n");
     EXPECT_EQ(*render(listing, "table {{.Service}}\\t{{.ExitCode}}"), "SERVICE   EXIT CODE\na         0\n");
     EXPECT_EQ(*render(listing, "{{.Name}}"), "p-a-1\n");
     EXPECT_THAT(*render(listing, "json"), HasSubstr("{\"Name\":\"p-a-1\","));
