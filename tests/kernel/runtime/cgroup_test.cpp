@@ -1,9 +1,13 @@
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/text.h"
 #include "kernel/runtime/box.h"
+#include "runtime/cgroup_folders.h"
+#include "runtime/cgroup_layout.h"
 
 using box::Box;
 using box::Outcome;
@@ -102,6 +106,36 @@ TEST(ControlGroup, StatsUpdateAndRemoval) {
     EXPECT_TRUE(removed) << removed.error().message();
     EXPECT_FALSE(runtime::Cgroup::open(path));
     EXPECT_TRUE(box.cgroup->remove()) << "removing what is gone is fine";
+}
+
+TEST(ControlGroup, TheFilterOfVersionTwoIsTakenByTheKernelAndDecides) {
+    NEEDS_CONTAINERS();
+    std::string unified;
+    for (const runtime::CgroupHierarchy& hierarchy : runtime::cgroup_hierarchies())
+        if (hierarchy.unified) unified = hierarchy.mount_point;
+    if (unified.empty()) GTEST_SKIP() << "no cgroup v2 hierarchy is mounted";
+    std::string folder = unified + "/compose-test-filter-" + std::to_string(::getpid());
+    ASSERT_TRUE(base::make_dirs(folder));
+    base::Defer remove([&] { EXPECT_TRUE(box::eventually([&] { return ::rmdir(folder.c_str()) == 0; })); });
+    auto open = base::open_at(AT_FDCWD, folder, O_RDONLY | O_DIRECTORY);
+    ASSERT_TRUE(open);
+    engine::ContainerSpec spec;
+    auto rules = runtime::device_rules(spec);
+    ASSERT_TRUE(rules);
+    auto attached = runtime::attach_device_filter(open->get(), *rules);
+    if (!attached && (attached.error().sys_errno == ENOSYS || attached.error().sys_errno == EPERM || attached.error().sys_errno == EINVAL))
+        GTEST_SKIP() << "this kernel has no device filters: " << attached.error().message();
+    ASSERT_TRUE(attached) << attached.error().message();
+    pid_t child = ::fork();
+    if (child == 0) {
+        if (!base::write_file(folder + "/cgroup.procs", "0")) ::_exit(10);
+        if (::open("/dev/null", O_RDWR | O_CLOEXEC) < 0) ::_exit(11);
+        if (::access("/dev/kmsg", F_OK) == 0 && (::open("/dev/kmsg", O_RDONLY | O_CLOEXEC) >= 0 || errno != EPERM)) ::_exit(12);
+        ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(runtime::exit_code(status), 0);
 }
 
 TEST(ControlGroup, APathThatLeavesTheHierarchyIsRefused) {

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "base/text.h"
 #include "kernel/runtime/box.h"
 
@@ -275,6 +277,23 @@ TEST(Launch, ManyStartsLeakNoDescriptor) {
     size_t before = open_files();
     for (int i = 0; i < 50; ++i) ASSERT_EQ(box.run_argv({i % 2 == 0 ? "true" : "nosuch"}).code, i % 2 == 0 ? 0 : 127);
     EXPECT_EQ(open_files(), before);
+}
+
+TEST(Launch, FromSeveralThreadsAtOnce) {
+    NEEDS_CONTAINERS();
+    std::vector<std::thread> threads;
+    std::atomic<int> good{0};
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&good, i] {
+            for (int j = 0; j < 5; ++j) {
+                Box box;
+                box.use_cgroup = j % 2 == 0;
+                Outcome outcome = box.run("echo " + std::to_string(i) + "; exit " + std::to_string(i + 1));
+                if (outcome.code == i + 1 && outcome.out == std::to_string(i) + "\n") ++good;
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(good, 20);
 }
 
 }  // namespace
