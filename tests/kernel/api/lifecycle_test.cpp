@@ -1,5 +1,7 @@
 #include <fcntl.h>
 
+#include <set>
+
 #include "engine_test_base.h"
 
 namespace engine::api::testing {
@@ -150,15 +152,15 @@ TEST_F(EngineTest, ExecSeesTheContainer) {
 TEST_F(EngineTest, TopAndStats) {
     auto id = run(spec("seen", "sleep 1000 & sleep 1001"));
     auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    std::string commands;
-    while (std::chrono::steady_clock::now() < deadline) {
+    // Whole command lines: the shell's own holds both words.
+    std::set<std::string> commands;
+    while (std::chrono::steady_clock::now() < deadline && !(commands.contains("sleep 1000") && commands.contains("sleep 1001"))) {
         auto rows = engine_->top(id);
         ASSERT_TRUE(rows) << rows.error().message();
         commands.clear();
-        for (const auto& row : *rows) commands += row.command + "\n";
-        if (commands.find("sleep 1000") != std::string::npos && commands.find("sleep 1001") != std::string::npos) break;
+        for (const auto& row : *rows) commands.insert(row.command);
     }
-    EXPECT_NE(commands.find("sleep 1000"), std::string::npos) << commands;
+    EXPECT_TRUE(commands.contains("sleep 1000") && commands.contains("sleep 1001"));
     auto stats = engine_->stats(id);
     ASSERT_TRUE(stats) << stats.error().message();
     EXPECT_EQ(stats->name, "seen");
