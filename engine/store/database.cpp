@@ -63,7 +63,10 @@ base::Result<Database> Database::open(const std::string& path) {
     sqlite3* raw = nullptr;
     int code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     Database db(raw);
-    if (code != SQLITE_OK) return sql_error(raw, "open \"" + path + "\"");
+    if (code != SQLITE_OK) {
+        if (int error = raw ? sqlite3_system_errno(raw) : 0) return base::fail_errno("open \"" + path + "\"", error);
+        return sql_error(raw, "open \"" + path + "\"");
+    }
     sqlite3_busy_timeout(raw, 30000);
     // WAL with synchronous=NORMAL: a commit is a write, not an fsync; a crash of the machine may lose the last commits but
     // never the database's consistency.

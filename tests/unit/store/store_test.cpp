@@ -57,6 +57,21 @@ TEST_F(StoreTest, FoldersAreClosedToOthers) {
     EXPECT_EQ(status.st_mode & 0777, 0700u);
 }
 
+TEST(StoreOpen, SaysWhatIsInTheWay) {
+    auto dir = base::TempDir::make("/tmp", "store-");
+    ASSERT_TRUE(dir);
+    ASSERT_TRUE(base::make_dirs(dir->path() + "/root/state.db"));  // a folder where the file should be
+    auto opened = Store::open({dir->path() + "/root", dir->path() + "/run"});
+    ASSERT_FALSE(opened);
+    EXPECT_NE(opened.error().message().find(dir->path() + "/root/state.db\": "), std::string::npos) << opened.error().message();
+    EXPECT_EQ(opened.error().sys_errno, EISDIR) << opened.error().message();
+    ASSERT_TRUE(base::remove_tree(dir->path() + "/root/state.db"));
+    ASSERT_TRUE(base::write_file(dir->path() + "/root/state.db", std::string(8192, 'x')));
+    opened = Store::open({dir->path() + "/root", dir->path() + "/run"});
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, Code::corrupt) << opened.error().message();
+}
+
 TEST_F(StoreTest, AContainerComesBackWhole) {
     auto sample = samples::container();
     ASSERT_TRUE(store_->insert_container(sample));
