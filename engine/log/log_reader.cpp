@@ -139,6 +139,7 @@ Status walk(LogCursor& cursor, const std::string& folder, const LogOptions& opti
     const bool following = options.follow && follow.live;
     if (following) TRY_VOID(waiter.arm());
     bool last_round = !following;
+    uint64_t handed = 0;
     for (;;) {
         (void)TRY(cursor.refresh());
         uint64_t position = 0;
@@ -147,6 +148,8 @@ Status walk(LogCursor& cursor, const std::string& folder, const LogOptions& opti
             if (options.until != 0 && chunk->time > options.until) return {};
             if (!TRY(take(*chunk))) return {};
             position = chunk->end;
+            // Segments that come meanwhile are opened soon, before rotation can take them away.
+            if (following && ++handed % 64 == 0) (void)TRY(cursor.refresh());
         }
         if (position != 0 && follow.progress) follow.progress(position);
         if (position != 0 && !last_round) continue;

@@ -105,7 +105,7 @@ private:
         struct stat status {};
         ::fstat(arguments_.table_fd, &status);
         size_t count = static_cast<size_t>(status.st_size) / sizeof(Kept);
-        while (table_.capacity < count) grow(table_.capacity * 2);
+        if (table_.capacity < count && !grow(count * 2)) ::_exit(1);
         if (::pread(arguments_.table_fd, static_cast<void*>(table_.entries), count * sizeof(Kept), 0) < 0) count = 0;
         for (size_t i = 0; i < count; i++) {
             for (int fd : table_.entries[i].fds)
@@ -226,7 +226,10 @@ private:
     void keep(const GuardMessage& message, const int* fds, size_t count) {
         size_t place = 0;
         while (place < table_.capacity && table_.entries[place].used) place++;
-        if (place == table_.capacity) grow(table_.capacity * 2);
+        if (place == table_.capacity && !grow(table_.capacity * 2)) {
+            for (size_t i = 0; i < count; i++) ::close(fds[i]);  // without memory it is reaped as an unknown one
+            return;
+        }
         Kept& entry = table_.entries[place];
         entry = Kept{};
         entry.used = true;
@@ -267,7 +270,7 @@ private:
             entry.foreign = true;
             // Its parent is another: the kernel tells once that one has reaped it.
             pollfd ended{entry.fds[kPidFd], 0, 0};
-            (void)::poll(&ended, 1, 1000);
+            (void)::poll(&ended, 1, 200);
             entry.status = foreign_exit_status(entry.fds[kPidFd]);
         }
         entry.exited = true;

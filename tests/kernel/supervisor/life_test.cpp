@@ -1,10 +1,14 @@
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <random>
 #include <thread>
 
 #include "group.h"
+#include "supervisor/protocol.h"
+#include "supervisor/spawn.h"
 #include "supervisor/removal.h"
 
 namespace engine::supervisor::testing {
@@ -205,6 +209,44 @@ TEST_F(Life, auto_remove_leaves_nothing) {
     auto all = actions(id);
     ASSERT_FALSE(all.empty());
     EXPECT_EQ(all.back(), "destroy");
+}
+
+TEST_F(Life, the_kernels_out_of_memory_killer_is_noticed) {
+    if (!base::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes") &&
+        base::read_file("/sys/fs/cgroup/cgroup.controllers").value_or("").find("memory") == std::string::npos)
+        GTEST_SKIP() << "needs the memory controller";
+    auto id = run("greedy", "x=0123456789abcdef; while :; do x=$x$x; done", [](ContainerSpec& spec) { spec.resources.memory = spec.resources.memory_swap = 16 << 20; });
+    auto ended = wait_exited(id);
+    EXPECT_EQ(ended.exit_code, 137);
+    EXPECT_TRUE(ended.oom_killed);
+    auto all = actions(id);
+    EXPECT_NE(std::find(all.begin(), all.end(), "oom"), all.end());
+}
+
+TEST_F(Life, rubbish_on_the_control_socket_harms_nobody) {
+    auto id = run("bystander", "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done");
+    pid_t before = supervisor();
+    std::mt19937 random(11);
+    for (int round = 0; round < 300; round++) {
+        auto fd = connect_socket(paths_, "kt");
+        ASSERT_TRUE(fd && *fd);
+        std::string bytes(random() % 600, '\0');
+        for (char& c : bytes) c = static_cast<char>(random());
+        FrameHead head;
+        head.length = static_cast<uint32_t>(round % 3 == 0 ? random() : bytes.size());
+        if (round % 2 == 0) bytes.insert(0, reinterpret_cast<const char*>(&head), sizeof head);
+        (void)::send(fd->get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const char* requests[] = {R"({"verb":"attach","ids":[]})", R"({"verb":"nosuch","ids":[")", R"({"ids":7})", R"({"verb":"stop","ids":["../x"],"timeouts":"y"})"};
+        if (round % 5 == 0) (void)send_frame(fd->get(), requests[(static_cast<unsigned>(round) / 5) % 4]);
+    }
+    // Many that never say a word.
+    std::vector<base::UniqueFd> silent;
+    for (int i = 0; i < 100; i++) silent.push_back(connect_socket(paths_, "kt").value());
+    EXPECT_EQ(supervisor(), before);
+    EXPECT_EQ(state(id).status, ContainerStatus::running);
+    auto outcome = client_->stop(id, std::chrono::seconds(60));
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(state(id).exit_code, 0);
 }
 
 TEST_F(Life, simultaneous_commands_get_one_supervisor) {
