@@ -1,8 +1,7 @@
 // Bridges, namespaces and the links between them, with the real kernel.
-#include "kernel/network/fresh_host.h"
-
 #include <gmock/gmock.h>
 
+#include "kernel/network/fresh_host.h"
 #include "network/firewall.h"
 #include "network/netlink.h"
 #include "network/network.h"
@@ -13,7 +12,8 @@ namespace {
 using fresh::ask;
 using fresh::EchoServer;
 
-NetworkInfo planned(const std::string& name, const std::vector<NetworkInfo>& others = {}, const std::function<void(NetworkSpec&)>& change = {}) {
+NetworkInfo planned(const std::string& name, const std::vector<NetworkInfo>& others = {},
+                    const std::function<void(NetworkSpec&)>& change = {}) {
     NetworkSpec spec;
     spec.name = name;
     if (change) change(spec);
@@ -22,7 +22,8 @@ NetworkInfo planned(const std::string& name, const std::vector<NetworkInfo>& oth
     return info ? *info : NetworkInfo{};
 }
 
-NetworkInfo made(const std::string& name, const std::vector<NetworkInfo>& others = {}, const std::function<void(NetworkSpec&)>& change = {}) {
+NetworkInfo made(const std::string& name, const std::vector<NetworkInfo>& others = {},
+                 const std::function<void(NetworkSpec&)>& change = {}) {
     NetworkInfo info = planned(name, others, change);
     auto done = create_bridge(info, "compose");
     EXPECT_TRUE(done) << done.error().message();
@@ -109,7 +110,7 @@ base::NetnsFd outside(const std::string& dir) {
 TEST(Attach, traffic_to_the_outside_is_masqueraded_and_the_outside_cannot_come_in) {
     fresh::host([](const std::string& dir) {
         base::NetnsFd world = outside(dir);
-        NetworkInfo net = made("n"), closed = made("closed", {net}, [](NetworkSpec& spec) { spec.internal = true; });
+        NetworkInfo net = made("n"), closed = made("closed", {net}, [](NetworkSpec&spec) { spec.internal = true; });
         Sandbox a = sandbox(dir, "a", {joining(net, "172.17.0.2")}), b = sandbox(dir, "b", {joining(closed, "172.18.0.2")});
         Sandbox c = sandbox(dir, "c", {joining(closed, "172.18.0.3")});
         EchoServer server(world.get(), "0.0.0.0", 80), own(a.netns.get(), "0.0.0.0", 81), inner(c.netns.get(), "0.0.0.0", 82);
@@ -129,7 +130,8 @@ TEST(Attach, ipv6_addresses_and_routes) {
             spec.pools.push_back({"fd00:c0de:9::/64", "", "", {}});
         });
         EXPECT_EQ(net.gateway6, "fd00:c0de:9::1");
-        Sandbox a = sandbox(dir, "a", {joining(net, "172.17.0.2", "fd00:c0de:9::77")}), b = sandbox(dir, "b", {joining(net, "172.17.0.3", "fd00:c0de:9::2")});
+        Sandbox a = sandbox(dir, "a", {joining(net, "172.17.0.2", "fd00:c0de:9::77")}),
+                b = sandbox(dir, "b", {joining(net, "172.17.0.3", "fd00:c0de:9::2")});
         EchoServer server(a.netns.get(), "::", 80);
         EXPECT_EQ(ask(b.netns.get(), "fd00:c0de:9::77", 80), "fd00:c0de:9::2");
         EXPECT_EQ(ask(-1, "fd00:c0de:9::77", 80), "fd00:c0de:9::1");
@@ -141,12 +143,17 @@ TEST(Attach, subnets_of_the_host_are_avoided) {
     fresh::host([](const std::string&) {
         made("one");  // this one's store knows nothing of the other's network
         EXPECT_EQ(planned("two").subnet4, "172.18.0.0/16");
-        auto clash = plan_network("x", [] {
-            NetworkSpec spec;
-            spec.name = "three";
-            spec.pools.push_back({"10.1.0.0/16", "", "", {}});
-            return spec;
-        }(), std::vector<NetworkInfo>{planned("four", {}, [](NetworkSpec& spec) { spec.pools.push_back({"10.0.0.0/8", "", "", {}}); })});
+        auto clash = plan_network(
+            "x",
+            [] {
+                NetworkSpec spec;
+                spec.name = "three";
+                spec.pools.push_back({"10.1.0.0/16", "", "", {}});
+                return spec;
+            }(),
+            std::vector<NetworkInfo>{planned("four", {}, [](NetworkSpec& spec) {
+                spec.pools.push_back({"10.0.0.0/8", "", "", {}});
+            })});
         ASSERT_FALSE(clash);
         EXPECT_THAT(clash.error().message(), testing::HasSubstr("Pool overlaps with other one on this address space"));
     });

@@ -1,8 +1,7 @@
 // The resolver inside a container's namespace: port 53 without holding it.
-#include "kernel/network/fresh_host.h"
-
 #include <gmock/gmock.h>
 
+#include "kernel/network/fresh_host.h"
 #include "network/dns.h"
 #include "network/network.h"
 
@@ -12,7 +11,8 @@ namespace {
 using Packet = std::vector<uint8_t>;
 
 Packet question(const std::string& label, uint16_t id, uint8_t type = 1) {
-    Packet packet{static_cast<uint8_t>(id >> 8), static_cast<uint8_t>(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, static_cast<uint8_t>(label.size())};
+    Packet packet{static_cast<uint8_t>(id >> 8),     static_cast<uint8_t>(id), 1, 0, 0, 1, 0, 0, 0, 0, 0, 0,
+                  static_cast<uint8_t>(label.size())};
     packet.insert(packet.end(), label.begin(), label.end());
     for (uint8_t byte : {uint8_t{0}, uint8_t{0}, type, uint8_t{0}, uint8_t{1}}) packet.push_back(byte);
     return packet;
@@ -45,7 +45,8 @@ std::string last_address(const Packet& packet) {
 struct Served {
     base::NetnsFd netns;
     std::unique_ptr<DnsServer> server = std::move(*DnsServer::start());
-    explicit Served(const std::string& dir, std::vector<std::string> upstreams = {"127.0.0.53"}) : netns(std::move(*create_netns(dir + "/a"))) {
+    explicit Served(const std::string& dir, std::vector<std::string> upstreams = {"127.0.0.53"})
+        : netns(std::move(*create_netns(dir + "/a"))) {
         server->set_records(DnsRecords::make({{"p_default", {{"0123456789abcdef", "p-web-1", "", {"web"}, "172.17.0.2", ""}}}}));
         serve(std::move(upstreams));
     }
@@ -101,7 +102,8 @@ TEST(DnsKernel, next_supervisor_opens_new_sockets) {
 /// An upstream in this namespace that answers A 10.9.8.7, after `silent` unanswered questions; by TCP too.
 class Upstream {
 public:
-    explicit Upstream(const std::string& ip, int silent = 0, bool truncate = false) : udp_(fresh::bound(-1, SOCK_DGRAM, ip, 53)), tcp_(fresh::bound(-1, SOCK_STREAM, ip, 53)), silent_(silent), truncate_(truncate) {
+    explicit Upstream(const std::string& ip, int silent = 0, bool truncate = false)
+        : udp_(fresh::bound(-1, SOCK_DGRAM, ip, 53)), tcp_(fresh::bound(-1, SOCK_STREAM, ip, 53)), silent_(silent), truncate_(truncate) {
         EXPECT_TRUE(udp_ && tcp_);
         thread_ = std::thread([this] { run(); });
     }

@@ -1,5 +1,6 @@
 #pragma once
 // A host of one's own: a forked child in a new network and mount namespace, so that the machine is never touched.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <poll.h>
@@ -9,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <arpa/inet.h>
 
 #include <chrono>
 #include <cstring>

@@ -1,12 +1,12 @@
 // Published ports with the real kernel: who reaches them and as whom.
-#include "kernel/network/fresh_host.h"
+#include "network/ports.h"
 
 #include <gmock/gmock.h>
 
+#include "kernel/network/fresh_host.h"
 #include "network/firewall.h"
 #include "network/netlink.h"
 #include "network/network.h"
-#include "network/ports.h"
 
 namespace engine::network {
 namespace {
@@ -107,7 +107,8 @@ TEST(Ports, loopback_ports_are_closed_to_containers) {
         ASSERT_EQ(ask(-1, "127.0.0.1", 8080), "172.17.0.1");
         // The neighbour routes 127.0.0.1 to the host: lo down, a route through the gateway, route_localnet.
         ASSERT_TRUE(in_netns(stage.b.netns.get(), []() -> Status {
-            for (const char* name : {"all", "eth0"}) TRY_VOID(base::write_file(std::string("/proc/sys/net/ipv4/conf/") + name + "/route_localnet", "1"));
+            for (const char* name : {"all", "eth0"})
+                TRY_VOID(base::write_file(std::string("/proc/sys/net/ipv4/conf/") + name + "/route_localnet", "1"));
             base::UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
             ifreq request{};
             std::memcpy(request.ifr_name, "lo", 3);
@@ -126,7 +127,8 @@ TEST(Ports, clash_names_the_holder) {
         auto failed = publisher->reserve("aaaa", {port("", 8081, 80), port("0.0.0.0", 5432, 80)});
         ASSERT_FALSE(failed);
         EXPECT_EQ(failed.error().code, base::Code::conflict);
-        EXPECT_EQ(failed.error().message(), "publish 0.0.0.0:5432: port is already allocated: address in use by pid " + std::to_string(getpid()) + " (kernel_network)");
+        EXPECT_EQ(failed.error().message(), "publish 0.0.0.0:5432: port is already allocated: address in use by pid " +
+                                                std::to_string(getpid()) + " (kernel_network)");
         EXPECT_TRUE(fresh::bound(-1, SOCK_STREAM, "0.0.0.0", 8081)) << "all or none";
         holder.reset();
         ASSERT_TRUE(publisher->reserve("aaaa", {port("", 5432, 80)}));
@@ -157,7 +159,8 @@ TEST(Ports, free_ports_and_ranges) {
         ASSERT_FALSE(full);
         EXPECT_THAT(full.error().message(), testing::HasSubstr("all ports of the range are allocated"));
         EXPECT_EQ(publisher->reserve("e", {port("0.0.0.0", 1, 80, "icmp")}).error().code, base::Code::invalid);
-        EXPECT_THAT(publisher->reserve("f", {port("203.0.113.9", 99, 80)}).error().message(), testing::HasSubstr("this host has no address 203.0.113.9"));
+        EXPECT_THAT(publisher->reserve("f", {port("203.0.113.9", 99, 80)}).error().message(),
+                    testing::HasSubstr("this host has no address 203.0.113.9"));
     });
 }
 
@@ -178,7 +181,8 @@ std::string udp_ask(int netns, const std::string& ip, uint16_t number, const std
 
 class UdpEcho {
 public:
-    UdpEcho(int netns, uint16_t number, std::string prefix) : fd_(fresh::bound(netns, SOCK_DGRAM, "0.0.0.0", number)), prefix_(std::move(prefix)) {
+    UdpEcho(int netns, uint16_t number, std::string prefix)
+        : fd_(fresh::bound(netns, SOCK_DGRAM, "0.0.0.0", number)), prefix_(std::move(prefix)) {
         thread_ = std::thread([this] {
             for (;;) {
                 char buffer[2048];
@@ -332,7 +336,8 @@ TEST(Ports, thousand_ports_in_one_change) {
         Stage stage(dir);
         EchoServer server(stage.a.netns.get(), "0.0.0.0", 1999);
         std::vector<PortMapping> ports;
-        for (uint16_t n = 0; n < 1000; n++) ports.push_back(port("127.0.0.1", static_cast<uint16_t>(20000 + n), static_cast<uint16_t>(1000 + n)));
+        for (uint16_t n = 0; n < 1000; n++)
+            ports.push_back(port("127.0.0.1", static_cast<uint16_t>(20000 + n), static_cast<uint16_t>(1000 + n)));
         stage.publish(ports);
         EXPECT_EQ(ask(-1, "127.0.0.1", 20999), "172.17.0.1");
         EXPECT_TRUE(stage.publisher->unpublish("aaaa"));
