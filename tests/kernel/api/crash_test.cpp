@@ -154,8 +154,9 @@ TEST_F(EngineTest, ContainersWhoseSupervisorAndGuardianWereKilledCanBeStopped) {
         if (line && line->find(root_) != std::string::npos) killed.push_back(static_cast<pid_t>(*pid));
     }
     ASSERT_EQ(killed.size(), 2u) << "guardian and supervisor";
-    std::sort(killed.begin(), killed.end());  // the guardian, older, first: it would start another
-    for (pid_t pid : killed) kill(pid, SIGKILL);
+    // Stopped first: neither may see the other's end and start another.
+    for (int signal : {SIGSTOP, SIGKILL})
+        for (pid_t pid : killed) kill(pid, signal);
     for (pid_t pid : killed)
         while (process_start_time(pid) != 0) std::this_thread::yield();
     auto other = open();
