@@ -1,6 +1,8 @@
 #include "log/log_writer.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,11 +29,8 @@ public:
     Status start() {
         TRY_VOID(base::make_dirs(folder_, 0700));
         auto numbers = segment_numbers(folder_);
-        if (numbers.empty()) {
-            TRY_VOID(begin_segment(1, 0));
-        } else {
-            TRY_VOID(adopt(numbers));
-        }
+        // A log that stays empty costs no file: the first segment comes with the first byte.
+        if (!numbers.empty()) TRY_VOID(adopt(numbers));
         if (settings_.driver == LogSettings::Driver::json_file) {
             json_ = std::make_unique<JsonExport>(TRY(JsonExport::open(folder_, settings_)));
             TRY_VOID(export_missed());
@@ -41,6 +40,10 @@ public:
 
     Result<Pumped> pump(int pipe, Stream stream, uint64_t limit) override {
         Pumped result;
+        if (!data_[index_of(stream)] && !has_bytes(pipe, result.ended)) {
+            if (result.ended && json_) TRY_VOID(json_->finish(base::now()));
+            return result;
+        }
         TRY_VOID(open_data(stream));
         const int data = data_[index_of(stream)].get();
         const uint64_t before = size_[index_of(stream)];
@@ -73,6 +76,7 @@ public:
     }
 
     Status append(Stream stream, std::string_view bytes) override {
+        if (bytes.empty()) return {};
         TRY_VOID(open_data(stream));
         size_t done = 0;
         while (done < bytes.size()) {
@@ -82,7 +86,7 @@ public:
             if (n < 0) return fail_errno("write to \"" + folder_ + "\"");
             done += static_cast<size_t>(n);
         }
-        return bytes.empty() ? Status{} : record(stream, bytes.size());
+        return record(stream, bytes.size());
     }
 
     uint64_t position() const override { return base_ + size_[0] + size_[1]; }
@@ -92,9 +96,20 @@ private:
     static size_t index_of(Stream stream) { return static_cast<size_t>(stream); }
     std::string path(uint32_t number, const char* suffix) const { return folder_ + "/" + segment_file(number, suffix); }
 
+    /// Whether the pipe holds something; `ended`: nothing, and no one will write any more.
+    static bool has_bytes(int pipe, bool& ended) {
+        int count = 0;
+        if (::ioctl(pipe, FIONREAD, &count) != 0 || count > 0) return true;
+        pollfd state{pipe, POLLIN, 0};
+        if (::poll(&state, 1, 0) == 1 && (state.revents & POLLIN) != 0) return true;  // it came just now
+        ended = (state.revents & POLLHUP) != 0;
+        return false;
+    }
+
     Status open_data(Stream stream) {
         auto& fd = data_[index_of(stream)];
         if (fd) return {};
+        if (number_ == 0) TRY_VOID(begin_segment(1, 0));
         fd = TRY(base::open_at(AT_FDCWD, path(number_, kStreamSuffix[index_of(stream)]), O_RDWR | O_CREAT, 0640));
         return {};
     }
@@ -219,6 +234,7 @@ private:
     /// What the killed writer had stored but not yet turned into JSON: within the last segment, as a segment is only left
     /// when its JSON is out.
     Status export_missed() {
+        if (number_ == 0) return {};
         uint64_t at = base_;
         std::array<uint64_t, 2> offset{0, 0};
         for (const auto& each : TRY(read_records(index_.get(), sizeof(IndexHeader)))) {
