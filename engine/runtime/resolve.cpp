@@ -1,5 +1,7 @@
 #include "runtime/resolve.h"
 
+#include <sys/utsname.h>
+
 #include <algorithm>
 
 #include "runtime/signals.h"
@@ -82,10 +84,17 @@ std::optional<HealthCheck> resolve_health(const std::optional<HealthCheck>& spec
     return check;
 }
 
+/// The machine's own name: what a container on the host's network is called, as in Docker.
+static std::string host_name() {
+    utsname name{};
+    return ::uname(&name) == 0 ? name.nodename : "localhost";
+}
+
 Result<Resolved> resolve(const ContainerSpec& spec, const ImageConfig& image, const std::string& id) {
     Resolved out;
     out.argv = TRY(resolve_argv(spec, image));
-    out.hostname = spec.hostname.empty() ? id.substr(0, 12) : spec.hostname;
+    out.hostname = spec.hostname;
+    if (out.hostname.empty()) out.hostname = spec.network_mode == "host" || spec.uts_mode == "host" ? host_name() : id.substr(0, 12);
 
     // behaviour.md §2: PATH, HOSTNAME, TERM only with tty, then image and service variables.
     std::vector<std::string> env{"PATH=" + std::string(kDefaultPath), "HOSTNAME=" + out.hostname};

@@ -16,7 +16,7 @@ struct Resolved {
     std::vector<std::string> env;   ///< PATH, HOSTNAME, TERM (tty), image, spec; HOME is added once the user is known
     std::string working_dir;        ///< absolute, cleaned; "/" when neither says one
     std::string user;               ///< as written; empty: root
-    std::string hostname;           ///< spec, else the first 12 digits of the id
+    std::string hostname;           ///< spec, else the machine's on the host's network, else the first 12 digits of the id
     int stop_signal = 15;
     Nanoseconds stop_grace{10'000'000'000};
     std::optional<HealthCheck> health_check;  ///< defaults filled in; nullopt: none, or disabled by NONE
