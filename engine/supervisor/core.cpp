@@ -99,7 +99,12 @@ void Core::link_ready() {
     for (;;) {
         GuardMessage message;
         ssize_t n = ::recv(link_.get(), &message, sizeof message, MSG_DONTWAIT);
-        if (n == 0) return guardian_gone();
+        if (n == 0) {
+            // Once no worker is in the middle of a start: what it begins would be nobody's.
+            guardian_lost_ = true;
+            link_watch_.reset();
+            return;
+        }
         if (n != static_cast<ssize_t>(sizeof message)) return;
         if (message.type == GuardMessage::exited) exited(message.id_text(), message.pid, message.status, message.time);
     }
@@ -108,7 +113,6 @@ void Core::link_ready() {
 /// Our parent was killed: nobody would start a successor of ours, nor be the parent of new containers. This process turns
 /// into a guardian: it executes its program anew with everything it holds, and that one forks a supervisor.
 void Core::guardian_gone() {
-    link_watch_.reset();
     (void)flush();  // ignored: the new supervisor reads the state, and the containers are still as they were
     int table = ::memfd_create("guardian", 0);
     int next_listen = listen_.get();
@@ -318,6 +322,7 @@ void Core::each_round() {
     for (auto& action : actions) action();
     if (!to_clean_.empty()) clean_wave();
     if (!after_flush_.empty() || !to_start_.empty()) loop_->post([] {});  // another round at once
+    if (guardian_lost_ && busy_ == 0 && to_start_.empty()) guardian_gone();
     maybe_end();
 }
 

@@ -205,6 +205,7 @@ private:
     EventLoop::Timer retry_timer_, end_timer_;
     std::optional<store::ChangeWatch> changes_;
     bool was_used_ = false;
+    bool guardian_lost_ = false;
     int busy_ = 0;  ///< jobs of workers whose result is still to come
     std::unique_ptr<Workers> workers_;  ///< last: its threads end before what they use
 };
