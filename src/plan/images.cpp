@@ -53,8 +53,9 @@ base::Result<Need> need(const Draft& draft, const model::Service& service, const
         return Need{.build = true, .reason = options.build ? "--build" : "pull_policy: build"};
     if (policy == "never" && !image) {
         if (can_build) return Need{.build = true, .reason = "not here, pull_policy: never"};
-        return base::fail(base::Code::not_found, "No such image: " + reference + " (service " + base::quote(service.name) +
-                                                     ", pull policy never)");
+        return at(base::fail(base::Code::not_found, "No such image: " + reference + " (service " + base::quote(service.name) +
+                                                        ", pull policy never)"),
+                  draft.project, "services." + service.name + ".image");
     }
     bool pullable = !service.image.empty();
     if (policy == "always" && pullable)

@@ -7,6 +7,11 @@
 
 namespace compose::plan {
 
+base::Error at(base::Error error, const model::Project& project, std::string_view path) {
+    if (auto place = project.where(path); !place.file.empty()) error.at = std::move(place);
+    return error;
+}
+
 std::string network_name(const model::Project& project, const std::string& key) {
     auto found = project.networks.find(key);
     return found == project.networks.end() || found->second.name.empty() ? project.name + "_" + key : found->second.name;

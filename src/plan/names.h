@@ -7,6 +7,8 @@
 
 namespace compose::plan {
 
+/// The error with the place in the Compose file that it is about (`networks.out`), when there is one.
+base::Error at(base::Error error, const model::Project& project, std::string_view path);
 /// The real name of a network or volume key: its `name`, else `project_key`.
 std::string network_name(const model::Project& project, const std::string& key);
 std::string volume_name(const model::Project& project, const std::string& key);

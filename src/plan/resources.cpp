@@ -63,7 +63,8 @@ base::Status plan_network(Draft& draft, Resources& resources, const std::string&
     auto there = draft.observed.networks.find(network.name);
     if (there == draft.observed.networks.end()) {
         if (network.external)
-            return base::fail(base::Code::not_found, "network " + network.name + " declared as external, but could not be found");
+            return at(base::fail(base::Code::not_found, "network " + network.name + " declared as external, but could not be found"),
+                      draft.project, "networks." + key);
         resources.networks[network.name] = draft.add(resource(Kind::create_network, key, network.name, "not here"));
         return {};
     }
@@ -87,7 +88,9 @@ base::Status plan_volume(Draft& draft, Resources& resources, const std::string& 
     model::Volume volume = volume_of(draft.project, key);
     auto there = draft.observed.volumes.find(volume.name);
     if (there == draft.observed.volumes.end()) {
-        if (volume.external) return base::fail(base::Code::not_found, "external volume " + base::quote(volume.name) + " not found");
+        if (volume.external)
+            return at(base::fail(base::Code::not_found, "external volume " + base::quote(volume.name) + " not found"), draft.project,
+                      "volumes." + key);
         resources.volumes[volume.name] = draft.add(resource(Kind::create_volume, key, volume.name, "not here"));
         return {};
     }

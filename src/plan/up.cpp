@@ -67,10 +67,11 @@ private:
                 draft_.plan.warnings.push_back("service " + base::quote(name) + " is run by the provider " +
                                                base::quote(service.provider->type) + ", which this engine does not call: ignored");
             if (!service.container_name.empty() && converges(name) && replicas_of(service, options_) > 1)
-                return base::fail(base::Code::invalid, "WARNING: The " + base::quote(name) + " service is using the custom container name " +
-                                                           base::quote(service.container_name) +
-                                                           ". Docker requires each container to have a unique name. Remove the custom name to "
-                                                           "scale the service");
+                return at(base::fail(base::Code::invalid, "WARNING: The " + base::quote(name) + " service is using the custom container name " +
+                                                              base::quote(service.container_name) +
+                                                              ". Docker requires each container to have a unique name. Remove the custom "
+                                                              "name to scale the service"),
+                          draft_.project, "services." + name + ".container_name");
         }
         return {};
     }

@@ -286,6 +286,12 @@ base::Status Actions::hook(const plan::Step& step) {
     return std::move(error).with("container " + step.name + ": " + plan::to_text(step.kind));
 }
 
+std::string Actions::created(const std::string& name) const {
+    std::lock_guard lock(mutex_);
+    auto found = created_.find(name);
+    return found == created_.end() ? std::string() : found->second;
+}
+
 std::map<std::string, std::string> Actions::created() const {
     std::lock_guard lock(mutex_);
     return created_;

@@ -38,6 +38,8 @@ public:
     /// An image that has arrived while other pulls go on; false when the engine does not have it yet.
     bool arrived(const plan::Step& step);
     std::map<std::string, std::string> created() const;
+    /// The id of a container created here, by name; "" for others.
+    std::string created(const std::string& name) const;
 
 private:
     struct Image {

@@ -119,14 +119,17 @@ base::Result<engine::FileMount> file_mount(const model::Project& project, const 
     if (asked.mode) file.mode = static_cast<uint32_t>(*asked.mode);
     if (!object.file.empty()) {
         if (!base::exists(object.file))
-            return about(service, std::string(kind) + " " + base::quote(asked.source) + ": file " + base::quote(object.file) + " does not exist",
-                         base::Code::not_found);
+            return plan::at(about(service, std::string(kind) + " " + base::quote(asked.source) + ": file " + base::quote(object.file) +
+                                               " does not exist",
+                                  base::Code::not_found),
+                            project, std::string(kind) + "s." + asked.source + ".file");
         file.host_path = object.file;
         return file;
     }
     auto content = model::content_of(project, object);
     if (!content)
-        return std::move(content.error()).with("service " + base::quote(service.name) + ": " + kind + " " + base::quote(asked.source));
+        return plan::at(std::move(content.error()).with("service " + base::quote(service.name) + ": " + kind + " " + base::quote(asked.source)),
+                        project, std::string(kind) + "s." + asked.source);
     file.content = std::move(*content);
     return file;
 }

@@ -128,8 +128,7 @@ private:
         unresolved_.erase(id);
         bool good = status.has_value();
         if (good) {
-            auto ids = now.lanes.back() == Lane::keep ? std::string() : created_id(id);
-            reporter_.end(step(id), ids);
+            reporter_.end(step(id), created_id(id));
         } else {
             good = failed(id, std::move(status.error()));
         }
@@ -144,9 +143,7 @@ private:
     std::string created_id(StepId id) {
         const Step& about = step(id);
         if (about.kind != Kind::create && about.kind != Kind::recreate && about.kind != Kind::start) return "";
-        auto ids = actions_.created();
-        auto found = ids.find(about.new_name.empty() ? about.name : about.new_name);
-        return found == ids.end() ? "" : found->second;
+        return actions_.created(about.new_name.empty() ? about.name : about.new_name);
     }
 
     /// Records the error; whether those that wait for the step go on all the same.
