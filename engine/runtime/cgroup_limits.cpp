@@ -62,6 +62,7 @@ uint64_t cpu_weight(uint64_t shares) {
     return 1 + ((shares - 2) * 9999) / 262142;
 }
 
+// g++ 12: TRY inside a braced initialiser leaks the members that were made before it, so numbers are looked up first.
 static base::Status add_v1(std::vector<CgroupWrite>& out, const Resources& r) {
     if (r.memory > 0) {
         out.push_back({"memory", "memory.limit_in_bytes", number(r.memory)});
@@ -81,11 +82,17 @@ static base::Status add_v1(std::vector<CgroupWrite>& out, const Resources& r) {
     if (r.pids != 0) out.push_back({"pids", "pids.max", r.pids < 0 ? "max" : number(r.pids)});
     if (r.blkio_weight != 0) out.push_back({"blkio", "blkio.weight", number(r.blkio_weight)});
     for (const ThrottleDevice& device : r.blkio_weight_device)
-        out.push_back({"blkio", "blkio.weight_device", TRY(device_of(device.path)) + " " + std::to_string(device.rate)});
+        {
+            std::string number_of = TRY(device_of(device.path));
+            out.push_back({"blkio", "blkio.weight_device", number_of + " " + std::to_string(device.rate)});
+        }
     using Row = std::pair<const std::vector<ThrottleDevice>*, const char*>;
     for (auto [list, file] : {Row{&r.read_bps, "blkio.throttle.read_bps_device"}, Row{&r.write_bps, "blkio.throttle.write_bps_device"},
                               Row{&r.read_iops, "blkio.throttle.read_iops_device"}, Row{&r.write_iops, "blkio.throttle.write_iops_device"}})
-        for (const ThrottleDevice& device : *list) out.push_back({"blkio", file, TRY(device_of(device.path)) + " " + std::to_string(device.rate)});
+        for (const ThrottleDevice& device : *list) {
+            std::string number_of = TRY(device_of(device.path));
+            out.push_back({"blkio", file, number_of + " " + std::to_string(device.rate)});
+        }
     return {};
 }
 
@@ -107,11 +114,16 @@ static base::Status add_v2(std::vector<CgroupWrite>& out, const Resources& r) {
     if (r.pids != 0) out.push_back({"pids", "pids.max", r.pids < 0 ? "max" : number(r.pids)});
     if (r.blkio_weight != 0) out.push_back({"io", "io.weight", "default " + number(1 + (r.blkio_weight - 10) * 9999 / 990)});
     for (const ThrottleDevice& device : r.blkio_weight_device)
-        out.push_back({"io", "io.weight", TRY(device_of(device.path)) + " " + std::to_string(1 + (device.rate - 10) * 9999 / 990)});
+        {
+            std::string number_of = TRY(device_of(device.path));
+            out.push_back({"io", "io.weight", number_of + " " + std::to_string(1 + (device.rate - 10) * 9999 / 990)});
+        }
     using Row = std::pair<const std::vector<ThrottleDevice>*, const char*>;
     for (auto [list, key] : {Row{&r.read_bps, "rbps"}, Row{&r.write_bps, "wbps"}, Row{&r.read_iops, "riops"}, Row{&r.write_iops, "wiops"}})
-        for (const ThrottleDevice& device : *list)
-            out.push_back({"io", "io.max", TRY(device_of(device.path)) + " " + key + "=" + std::to_string(device.rate)});
+        for (const ThrottleDevice& device : *list) {
+            std::string number_of = TRY(device_of(device.path));
+            out.push_back({"io", "io.max", number_of + " " + key + "=" + std::to_string(device.rate)});
+        }
     return {};
 }
 

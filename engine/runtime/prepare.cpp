@@ -95,8 +95,8 @@ Result<LaunchPlan> prepare(LaunchInput input) {
     std::vector<ResolvedMount> mounts = std::move(input.mounts);
     input.mounts.clear();
     if (spec.init) {
-        FileBind init{kInitTarget, TRY(find_init(input.init_path)), true};
-        input.files.push_back(std::move(init));
+        std::string program = TRY(find_init(input.init_path));
+        input.files.push_back({kInitTarget, std::move(program), true});
     }
 
     if (input.cgroup != nullptr) {
