@@ -8,7 +8,7 @@ kill_at() {
   sleep "$after"; kill -9 -- "-$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true
 }
 # guardians and supervisors of the project
-engine_pids() { local p; for p in /proc/[0-9]*; do tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "^compose-guardian.* $PROJECT\b" && echo "${p##*/}"; done; true; }
+engine_pids() { local p; for p in /proc/[0-9]*; do { tr '\0' ' ' <"$p/cmdline" | grep -q "^compose-guardian.* $PROJECT\b"; } 2>/dev/null && echo "${p##*/}"; done; true; }
 # the supervisor is the guardian's child
 supervisor() {
   local pid all parent; all=" $(engine_pids | xargs) "
@@ -49,7 +49,7 @@ stack() {
 @test "the supervisor killed 50 times under load loses no line and no exit code" {
   yaml <<-'Y'
 	services:
-	  talk: {image: "@IMAGE@", command: [sh, -c, "i=0; until test -e /tmp/go; do i=$$((i+1)); echo line $$i; done; echo end $$i; exit 37"]}
+	  talk: {image: "@IMAGE@", command: [sh, -c, "i=0; until test -e /tmp/go; do n=0; while test $$n -lt 200; do n=$$((n+1)); i=$$((i+1)); echo line $$i; done; sleep 0.03; done; echo end $$i; exit 37"]}
 	  still: {image: "@IMAGE@", command: [sh, -c, "until test -e /tmp/go; do sleep 0.1; done; exit 9"]}
 	Y
   compose up -d
