@@ -66,7 +66,7 @@ TEST(Protocol, frames_in_pieces_and_rubbish) {
     int ends[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     base::UniqueFd left(ends[0]), right(ends[1]);
-    ASSERT_TRUE(send_frame(left.get(), "{\"a\":1}", {0}));
+    ASSERT_TRUE(send_frame(left.get(), "{\"a\":1}", {right.get()}));
     ASSERT_TRUE(send_frame(left.get(), "{}"));
     auto frame = receive_frame(right.get());
     ASSERT_TRUE(frame && *frame);
