@@ -306,8 +306,9 @@ private:
         calls.push_back(std::move(call));
     }
     std::string new_id() {
+        // As with real ones, twelve digits are enough to tell them apart.
         std::string id = std::to_string(++last_id_);
-        return id + std::string(64 - id.size(), '0');
+        return std::string(12 - id.size(), '0') + id + std::string(52, '0');
     }
     static bool matches(const engine::Labels& labels, const engine::Labels& wanted) {
         for (const auto& [name, value] : wanted) {
