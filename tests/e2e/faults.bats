@@ -8,7 +8,7 @@ kill_at() {
   sleep "$after"; kill -9 -- "-$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true
 }
 # guardians and supervisors of the project
-engine_pids() { local p; for p in /proc/[0-9]*; do { tr '\0' ' ' <"$p/cmdline" | grep -q "^compose-guardian.* $PROJECT\b"; } 2>/dev/null && echo "${p##*/}"; done; true; }
+engine_pids() { pgrep -f "^compose-guardian .* $PROJECT " || true; }
 # the supervisor is the guardian's child
 supervisor() {
   local pid all parent; all=" $(engine_pids | xargs) "
