@@ -42,6 +42,7 @@ Result<int> run(Context& context, const Arguments& arguments) {
     options.load.no_normalize = arguments.on("no-normalize");
     options.load.no_path_resolution = arguments.on("no-path-resolution");
     options.services = arguments.operands;
+    options.all_resources = context.globals.all_resources;
     options.format = arguments.text("format");
     if (!options.format.empty() && options.format != "yaml" && options.format != "json") return fail(Code::invalid, "unsupported format " + base::quote(options.format) + ": use yaml or json");
     options.list_services = arguments.on("services");
