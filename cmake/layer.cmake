@@ -1,7 +1,8 @@
-# layer(NAME FOLDER [LINK …] [FOLDERS …]): a static library of every .cpp in FOLDER and in its sub-folders FOLDERS; what it
-# may include is what it links.
+# layer(NAME FOLDER [JOINED] [LINK …] [FOLDERS …]): a static library of every .cpp in FOLDER and in its sub-folders FOLDERS;
+# what it may include is what it links. JOINED compiles five files at a time, which halves the time from scratch (the
+# templates of the standard library are instantiated once); its files must not share names in unnamed namespaces.
 function(layer name folder)
-    cmake_parse_arguments(arg "" "" "LINK;FOLDERS" ${ARGN})
+    cmake_parse_arguments(arg "JOINED" "" "LINK;FOLDERS" ${ARGN})
     set(patterns "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp")
     foreach(sub ${arg_FOLDERS})
         list(APPEND patterns "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/${sub}/*.cpp")
@@ -12,6 +13,9 @@ function(layer name folder)
         set(sources "${CMAKE_CURRENT_BINARY_DIR}/${name}_empty.cpp")
     endif()
     add_library(${name} STATIC ${sources})
+    if(arg_JOINED)
+        set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 5)
+    endif()
     target_link_libraries(${name} PUBLIC ${arg_LINK})
     target_include_directories(${name} PUBLIC "${CMAKE_SOURCE_DIR}/engine" "${CMAKE_SOURCE_DIR}/engine/include" "${CMAKE_SOURCE_DIR}/src")
     if(name STREQUAL "base")

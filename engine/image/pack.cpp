@@ -68,14 +68,14 @@ public:
         struct stat status {};
         if (::fstatat(handle, "", &status, AT_EMPTY_PATH) != 0) return fail_errno("read \"" + name + "\"");
         if (depth == 0) device_ = status.st_dev;
-        if (depth > 0 && is_whiteout(status)) return options_.whiteouts ? whiteout(status, name) : Status();
+        if (depth > 0 && is_whiteout(status)) return options_.whiteouts ? whiteout(name) : Status();
         if (S_ISSOCK(status.st_mode)) return {};
         bool folder = S_ISDIR(status.st_mode);
         bool opaque = folder && options_.whiteouts && attribute(base::proc_path(handle), "trusted.overlay.opaque") == "y";
         if (!opaque && folder && options_.whiteouts) opaque = attribute(base::proc_path(handle), "user.overlay.opaque") == "y";
         if (!name.empty()) TRY_VOID(entry(handle, status, name));
         if (!folder) return {};
-        if (opaque && depth > 0) TRY_VOID(mark((name.empty() ? "" : name + "/") + ".wh..wh..opq", status));
+        if (opaque && depth > 0) TRY_VOID(mark((name.empty() ? "" : name + "/") + ".wh..wh..opq"));
         if (options_.one_device && status.st_dev != device_) return {};
         return children(handle, name, relative, depth);
     }
@@ -124,18 +124,19 @@ private:
         return fail(Code::internal, std::string("write tar: ") + base::printable(text ? text : "unknown error"));
     }
 
-    Status whiteout(const struct stat& status, const std::string& name) {
+    Status whiteout(const std::string& name) {
         size_t slash = name.rfind('/');
-        return slash == std::string::npos ? mark(".wh." + name, status) : mark(name.substr(0, slash + 1) + ".wh." + name.substr(slash + 1), status);
+        return slash == std::string::npos ? mark(".wh." + name) : mark(name.substr(0, slash + 1) + ".wh." + name.substr(slash + 1));
     }
-    /// An empty file that is an OCI whiteout.
-    Status mark(const std::string& name, const struct stat& status) {
+    /// An empty file that is an OCI whiteout. Without a time: the overlay's mark has only that of its making, which differs
+    /// each time the same layer is unpacked.
+    Status mark(const std::string& name) {
         archive_entry* entry = clear();
         archive_entry_set_pathname(entry, name.c_str());
         archive_entry_set_filetype(entry, AE_IFREG);
         archive_entry_set_perm(entry, 0);
         archive_entry_set_size(entry, 0);
-        archive_entry_set_mtime(entry, status.st_mtim.tv_sec, 0);
+        archive_entry_set_mtime(entry, 0, 0);
         return header(entry);
     }
     archive_entry* clear() {

@@ -1,6 +1,11 @@
 #include "store/database.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <optional>
+
+#include "base/file.h"
 
 namespace engine::store {
 namespace {
@@ -60,6 +65,11 @@ int64_t Statement::number(int column) const { return sqlite3_column_int64(statem
 bool Statement::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
 base::Result<Database> Database::open(const std::string& path) {
+    // Two that make the file at once: the change to WAL does not wait for locks (it would upgrade one that it shares), it fails.
+    std::optional<base::FileLock> first;
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0 || status.st_size == 0)
+        if (auto lock = base::FileLock::acquire(path + ".new-lock")) first = std::move(*lock);  // else the open says what is wrong
     sqlite3* raw = nullptr;
     int code = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
     Database db(raw);

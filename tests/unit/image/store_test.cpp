@@ -137,7 +137,11 @@ TEST_F(Images, many_processes_pull_into_an_empty_root_at_once) {
     for (int i = 0; i < 4; ++i)
         threads.emplace_back([&, i] {
             auto own = ImageStore::open(root());  // its own connection and locks, as a process has
-            if (own && (*own)->pull({{name("p" + std::to_string(i) + ":1"), ""}}, {})[0]) ++good;
+            auto result = own ? std::move((*own)->pull({{name("p" + std::to_string(i) + ":1"), ""}}, {})[0]) : Result<ImageInfo>(base::Error(own.error()));
+            if (result)
+                ++good;
+            else
+                ADD_FAILURE() << result.error().message();
         });
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(good, 4);
