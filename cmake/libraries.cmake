@@ -5,7 +5,7 @@ find_package(Boost 1.81 REQUIRED COMPONENTS json)
 
 foreach(pair
     curl:libcurl crypto:libcrypto archive:libarchive isal:libisal zstd:libzstd sqlite:sqlite3 yaml:yaml-0.1
-    seccomp:libseccomp cap:libcap fmt:fmt spdlog:spdlog)
+    ldns:ldns seccomp:libseccomp cap:libcap fmt:fmt spdlog:spdlog)
     string(REPLACE ":" ";" pair ${pair})
     list(GET pair 0 name)
     list(GET pair 1 module)
