@@ -2,6 +2,7 @@
 // `command` and `entrypoint` even when they are null, and the empty `resources`, `placement` and `ipam`.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 
 #include "base/text.h"
@@ -119,8 +120,7 @@ private:
     }
     static Maybe node_of(double value) {
         if (value == 0) return std::nullopt;
-        auto whole = static_cast<int64_t>(value);
-        if (static_cast<double>(whole) == value) return Node(whole);
+        if (std::fabs(value) < 9e18 && std::trunc(value) == value) return Node(static_cast<int64_t>(value));
         // Kept in 32 bits: the shortest text that names the same number.
         char text[32];
         auto [end, error] = std::to_chars(text, text + sizeof text - 1, static_cast<float>(value));

@@ -4,6 +4,7 @@
 #include "model/schema.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <memory>
@@ -179,7 +180,7 @@ unsigned type_of(const Node& node) {
     if (node.is_null()) return kNull;
     if (node.is_bool()) return kBool;
     if (node.is_int()) return kInteger;
-    if (node.is_double()) return node.as_double() == static_cast<double>(static_cast<int64_t>(node.as_double())) ? kInteger | kNumber : kNumber;
+    if (node.is_double()) return std::trunc(node.as_double()) == node.as_double() ? kInteger | kNumber : kNumber;
     if (node.is_string()) return kString;
     return node.is_sequence() ? kArray : kObject;
 }

@@ -72,4 +72,9 @@ TEST(Limits, nested_defaults) {
     EXPECT_NE(findings_of("services: {a: {image: \"" + text + "\"}}\n").find("invalid interpolation format"), std::string::npos);
 }
 
+// Found by fuzz_compose_file: a number beyond 64 bits where an integer is wanted.
+TEST(Limits, a_number_beyond_every_integer) {
+    EXPECT_NE(findings_of("services: {a: {image: x, scale: 1e66, cpus: 1e66, mem_limit: 1e66}}\n").find("services.a.scale"), std::string::npos);
+}
+
 }  // namespace compose::model::testing
