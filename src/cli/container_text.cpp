@@ -69,16 +69,16 @@ std::string ago(engine::Time then, engine::Time now) {
 
 std::string status_text(const engine::ContainerInfo& container, engine::Time now) {
     const auto& state = container.state;
-    using Status = engine::ContainerStatus;
+    using State = engine::ContainerStatus;
     auto age = [&](engine::Time since) { return base::format_age(std::chrono::nanoseconds(std::max<engine::Time>(0, now - since))); };
     switch (state.status) {
-        case Status::created: return "Created";
-        case Status::removing: return "Removal In Progress";
-        case Status::dead: return "Dead";
-        case Status::restarting: return fmt::format("Restarting ({}) {} ago", state.exit_code, age(state.finished));
-        case Status::exited: return fmt::format("Exited ({}) {} ago", state.exit_code, age(state.finished));
-        case Status::paused: return fmt::format("Up {} (Paused)", age(state.started));
-        case Status::running: break;
+        case State::created: return "Created";
+        case State::removing: return "Removal In Progress";
+        case State::dead: return "Dead";
+        case State::restarting: return fmt::format("Restarting ({}) {} ago", state.exit_code, age(state.finished));
+        case State::exited: return fmt::format("Exited ({}) {} ago", state.exit_code, age(state.finished));
+        case State::paused: return fmt::format("Up {} (Paused)", age(state.started));
+        case State::running: break;
     }
     std::string text = "Up " + age(state.started);
     if (state.health == engine::HealthStatus::starting) return text + " (health: starting)";

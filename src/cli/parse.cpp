@@ -80,7 +80,7 @@ struct Reading {
     bool stops_at_operand;
 };
 
-Result<Arguments> read(const Reading& reading) {
+Result<Arguments> read_words(const Reading& reading) {
     Arguments result;
     result.flags = reading.flags;
     CLI::App app;
@@ -143,10 +143,10 @@ Result<Arguments> read(const Reading& reading) {
 
 std::span<const Flag> global_flags() { return kGlobals; }
 
-Result<Arguments> parse_globals(const std::vector<std::string>& words) { return read({kGlobals, words, true}); }
+Result<Arguments> parse_globals(const std::vector<std::string>& words) { return read_words({kGlobals, words, true}); }
 
 Result<Arguments> parse_command(const Command& command, const std::vector<std::string>& words) {
-    Arguments result = TRY(read({command.flags, words, command.stops_at_operand}));
+    Arguments result = TRY(read_words({command.flags, words, command.stops_at_operand}));
     if (result.on("help")) return result;
     auto count = static_cast<int>(result.operands.size());
     std::string name = "'compose " + std::string(command.name) + "' ";

@@ -41,7 +41,7 @@ base::Error archive_error(archive* handle, const std::string& doing) {
 Status copy_content(Writer& writer, int fd, const std::string& path) {
     std::vector<char> buffer(256 * 1024);
     for (;;) {
-        ssize_t size = read(fd, buffer.data(), buffer.size());
+        ssize_t size = ::read(fd, buffer.data(), buffer.size());
         if (size < 0 && errno == EINTR) continue;
         if (size < 0) return base::fail_errno("read " + base::quote(path));
         if (size == 0) return {};

@@ -13,11 +13,6 @@ namespace compose::model {
 
 namespace {
 
-std::string folder_of(const std::string& file) {
-    size_t slash = file.rfind('/');
-    return slash == std::string::npos || slash == 0 ? "/" : file.substr(0, slash);
-}
-
 bool is_folder(const std::string& path) {
     struct stat info{};
     return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);

@@ -19,12 +19,12 @@ namespace {
 
 constexpr size_t kMaxLoads = 2000;  ///< files merged into one project, counting every include and override
 
+}  // namespace
+
 std::string folder_of(const std::string& file) {
     size_t slash = file.rfind('/');
     return slash == std::string::npos ? "." : slash == 0 ? "/" : file.substr(0, slash);
 }
-
-}  // namespace
 
 std::string Loader::shown(const std::string& file) const {
     std::string prefix = here_ == "/" ? here_ : here_ + "/";

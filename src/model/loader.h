@@ -66,4 +66,7 @@ private:
     size_t loads_ = 0;
 };
 
+/// The folder that holds a file: all before its last slash, `/` for one at the root, `.` for a name alone.
+std::string folder_of(const std::string& file);
+
 }  // namespace compose::model

@@ -8,14 +8,14 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kAttachFlags[] = {
     {"detach-keys", 0, Type::text, "Override the key sequence for detaching from a container"},
     {"index", 0, Type::integer, "index of the container if service has multiple replicas"},
     {"no-stdin", 0, Type::boolean, "Do not attach STDIN"},
     {"sig-proxy", 0, Type::boolean, "Proxy all received signals to the process", "true"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> attach_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     auto container = TRY(running_replica(context, arguments.operands[0], static_cast<int>(arguments.integer("index"))));
     if (container.state.status == engine::ContainerStatus::paused)
@@ -37,6 +37,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 }  // namespace
 
 const Command kAttach{"attach", "[OPTIONS] SERVICE", "Attach local standard input, output, and error streams to a service's running container",
-                      kFlags, run, 1, 1};
+                      kAttachFlags, attach_command, 1, 1};
 
 }  // namespace compose::cli

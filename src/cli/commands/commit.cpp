@@ -5,7 +5,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kCommitFlags[] = {
     {"author", 'a', Type::text, "Author (e.g., \"John Hannibal Smith <hannibal@a-team.com>\")"},
     {"change", 'c', Type::list, "Apply Dockerfile instruction to the created image"},
     {"index", 0, Type::integer, "index of the container if service has multiple replicas"},
@@ -13,7 +13,7 @@ constexpr Flag kFlags[] = {
     {"pause", 'p', Type::boolean, "Pause container during commit", "true"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> commit_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     Selection selection{{arguments.operands[0]}, true, false, static_cast<int>(arguments.integer("index"))};
     auto found = TRY(select_containers(context, selection));
@@ -40,6 +40,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kCommit{"commit", "[OPTIONS] SERVICE [REPOSITORY[:TAG]]", "Create a new image from a service container's changes", kFlags, run, 1, 2};
+const Command kCommit{"commit", "[OPTIONS] SERVICE [REPOSITORY[:TAG]]", "Create a new image from a service container's changes", kCommitFlags, commit_command, 1, 2};
 
 }  // namespace compose::cli

@@ -87,7 +87,7 @@ std::string fish() {
     return text;
 }
 
-Result<int> run(Context&, const Arguments& arguments) {
+Result<int> completion_command(Context&, const Arguments& arguments) {
     const std::string& shell = arguments.operands[0];
     if (shell != "bash" && shell != "zsh" && shell != "fish") return fail(Code::invalid, "no completion for " + base::quote(shell) + ": there are bash, zsh and fish");
     TRY_VOID(base::write_all(STDOUT_FILENO, shell == "bash" ? bash() : shell == "zsh" ? zsh() : fish()));
@@ -96,6 +96,6 @@ Result<int> run(Context&, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kCompletion{"completion", "bash|zsh|fish", "Print a completion script for a shell", {}, run, 1, 1};
+const Command kCompletion{"completion", "bash|zsh|fish", "Print a completion script for a shell", {}, completion_command, 1, 1};
 
 }  // namespace compose::cli

@@ -10,7 +10,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kConfigFlags[] = {
     {"environment", 0, Type::boolean, "Print environment used for interpolation"},
     {"explain", 0, Type::text, "Print where a value or a variable comes from: PATH (services.web.image) or VARIABLE"},
     {"format", 0, Type::text, "Format the output. Values: [yaml | json]"},
@@ -33,7 +33,7 @@ constexpr Flag kFlags[] = {
     {"volumes", 0, Type::boolean, "Print the volume names, one per line"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> config_command(Context& context, const Arguments& arguments) {
     model::ConfigOptions options;
     options.load = context.load_options();
     options.load.no_consistency = arguments.on("no-consistency");
@@ -75,6 +75,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kConfig{"config", "[OPTIONS] [SERVICE...]", "Parse, resolve and render compose file in canonical format", kFlags, run, 0, -1, false, false, "convert"};
+const Command kConfig{"config", "[OPTIONS] [SERVICE...]", "Parse, resolve and render compose file in canonical format", kConfigFlags, config_command, 0, -1, false, false, "convert"};
 
 }  // namespace compose::cli

@@ -13,7 +13,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kCpFlags[] = {
     {"all", 0, Type::boolean, "Include containers created by the run command"},
     {"archive", 'a', Type::boolean, "Archive mode (copy all uid/gid information)"},
     {"follow-link", 'L', Type::boolean, "Always follow symbol link in SRC_PATH"},
@@ -100,7 +100,7 @@ Status from_container(engine::Engine& engine, const std::string& id, const std::
                         [&](int fd) { return unpack(fd, into, {strip, name}); });
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> cp_command(Context& context, const Arguments& arguments) {
     Place from = place_of(arguments.operands[0]), to = place_of(arguments.operands[1]);
     if (!from.service.empty() && !to.service.empty()) return fail(Code::invalid, "copying between services is not supported");
     if (from.service.empty() && to.service.empty()) return fail(Code::invalid, "unknown copy direction: one of the two must be SERVICE:PATH");
@@ -132,6 +132,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 }  // namespace
 
 const Command kCp{"cp", "[OPTIONS] SERVICE:SRC_PATH DEST_PATH|-\n        compose cp [OPTIONS] SRC_PATH|- SERVICE:DEST_PATH",
-                  "Copy files/folders between a service container and the local filesystem", kFlags, run, 2, 2};
+                  "Copy files/folders between a service container and the local filesystem", kCpFlags, cp_command, 2, 2};
 
 }  // namespace compose::cli

@@ -5,7 +5,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kCreateFlags[] = {
     {"build", 0, Type::boolean, "Build images before starting containers"},
     {"force-recreate", 0, Type::boolean, "Recreate containers even if their configuration and image haven't changed"},
     {"no-build", 0, Type::boolean, "Don't build an image, even if it's policy"},
@@ -17,7 +17,7 @@ constexpr Flag kFlags[] = {
     {"yes", 'y', Type::boolean, "Assume \"yes\" as answer to all prompts and run non-interactively"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> create_command(Context& context, const Arguments& arguments) {
     if (arguments.on("build") && arguments.on("no-build")) return fail(Code::invalid, "--build and --no-build are incompatible");
     if (arguments.on("force-recreate") && arguments.on("no-recreate")) return fail(Code::invalid, "--force-recreate and --no-recreate are incompatible");
     context.assume_yes = arguments.on("yes");
@@ -34,6 +34,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kCreate{"create", "[OPTIONS] [SERVICE...]", "Creates containers for a service", kFlags, run};
+const Command kCreate{"create", "[OPTIONS] [SERVICE...]", "Creates containers for a service", kCreateFlags, create_command};
 
 }  // namespace compose::cli

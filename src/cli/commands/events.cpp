@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kEventsFlags[] = {
     {"json", 0, Type::boolean, "Output events as a stream of json objects"},
     {"since", 0, Type::text, "Show all events created since timestamp"},
     {"until", 0, Type::text, "Stream events until this timestamp"},
@@ -52,7 +52,7 @@ std::string line(const engine::Event& event, const std::string& service, bool as
     return fmt::format("{} {} {} {} ({})\n", local_time(event.time), event.type, event.action, event.id, base::join(parts, ", "));
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> events_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     TRY_VOID(context.check_services(arguments.operands));
     std::string project = TRY(context.project_name());
@@ -86,6 +86,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kEvents{"events", "[OPTIONS] [SERVICE...]", "Receive real time events from containers", kFlags, run};
+const Command kEvents{"events", "[OPTIONS] [SERVICE...]", "Receive real time events from containers", kEventsFlags, events_command};
 
 }  // namespace compose::cli

@@ -8,7 +8,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kExecFlags[] = {
     {"detach", 'd', Type::boolean, "Detached mode: Run command in the background"},
     {"env", 'e', Type::list, "Set environment variables"},
     {"index", 0, Type::integer, "Index of the container if service has multiple replicas"},
@@ -21,7 +21,7 @@ constexpr Flag kFlags[] = {
     {"workdir", 'w', Type::text, "Path to workdir directory for this command"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> exec_command(Context& context, const Arguments& arguments) {
     const std::string& service = arguments.operands[0];
     (void)TRY(context.project_if_any());
     auto container = TRY(running_replica(context, service, static_cast<int>(arguments.integer("index"))));
@@ -52,6 +52,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kExec{"exec", "[OPTIONS] SERVICE COMMAND [ARGS...]", "Execute a command in a running container", kFlags, run, 2, -1, true};
+const Command kExec{"exec", "[OPTIONS] SERVICE COMMAND [ARGS...]", "Execute a command in a running container", kExecFlags, exec_command, 2, -1, true};
 
 }  // namespace compose::cli

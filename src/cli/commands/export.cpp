@@ -9,12 +9,12 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kExportFlags[] = {
     {"index", 0, Type::integer, "index of the container if service has multiple replicas"},
     {"output", 'o', Type::text, "Write to a file, instead of STDOUT"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> export_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     std::string output = arguments.text("output");
     if (output.empty() && is_terminal(STDOUT_FILENO)) return fail(Code::invalid, "output option is required when exporting to terminal");
@@ -37,6 +37,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kExport{"export", "[OPTIONS] SERVICE", "Export a service container's filesystem as a tar archive", kFlags, run, 1, 1};
+const Command kExport{"export", "[OPTIONS] SERVICE", "Export a service container's filesystem as a tar archive", kExportFlags, export_command, 1, 1};
 
 }  // namespace compose::cli

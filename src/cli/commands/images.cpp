@@ -11,12 +11,12 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kImagesFlags[] = {
     {"format", 0, Type::text, "Format output: 'table', 'json' or a Go template", "table"},
     {"quiet", 'q', Type::boolean, "Only display IDs"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> images_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     TRY_VOID(context.check_services(arguments.operands));
     auto used = TRY(run::images(*TRY(context.engine()), TRY(context.project_name()), arguments.operands));
@@ -54,6 +54,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kImages{"images", "[OPTIONS] [SERVICE...]", "List images used by the created containers", kFlags, run};
+const Command kImages{"images", "[OPTIONS] [SERVICE...]", "List images used by the created containers", kImagesFlags, images_command};
 
 }  // namespace compose::cli

@@ -5,12 +5,12 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kKillFlags[] = {
     {"remove-orphans", 0, Type::boolean, "Remove containers for services not defined in the Compose file"},
     {"signal", 's', Type::text, "SIGNAL to send to the container", "SIGKILL"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> kill_command(Context& context, const Arguments& arguments) {
     auto* project = TRY(project_with(context, arguments.operands, model::Dependencies::ignore));
     plan::Options options = base_options(context, arguments, plan::Verb::kill);
     options.signal = arguments.text("signal");
@@ -20,6 +20,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kKill{"kill", "[OPTIONS] [SERVICE...]", "Force stop service containers", kFlags, run};
+const Command kKill{"kill", "[OPTIONS] [SERVICE...]", "Force stop service containers", kKillFlags, kill_command};
 
 }  // namespace compose::cli

@@ -11,7 +11,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kLogsFlags[] = {
     {"follow", 'f', Type::boolean, "Follow log output"},
     {"index", 0, Type::integer, "index of the container if service has multiple replicas"},
     {"no-color", 0, Type::boolean, "Produce monochrome output"},
@@ -90,7 +90,7 @@ int follow(engine::Engine& engine, const std::string& project, const std::vector
     return interrupts::count() ? kInterrupted : 0;
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> logs_command(Context& context, const Arguments& arguments) {
     engine::LogOptions options;
     options.follow = arguments.on("follow");
     options.timestamps = arguments.on("timestamps");
@@ -113,6 +113,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kLogs{"logs", "[OPTIONS] [SERVICE...]", "View output from containers", kFlags, run};
+const Command kLogs{"logs", "[OPTIONS] [SERVICE...]", "View output from containers", kLogsFlags, logs_command};
 
 }  // namespace compose::cli

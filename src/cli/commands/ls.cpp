@@ -10,7 +10,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kLsFlags[] = {
     {"all", 'a', Type::boolean, "Show all stopped Compose projects"},
     {"filter", 0, Type::list, "Filter output based on conditions provided"},
     {"format", 0, Type::text, "Format output: 'table', 'json' or a Go template", "table"},
@@ -22,7 +22,7 @@ struct Found {
     std::string files;
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> ls_command(Context& context, const Arguments& arguments) {
     std::vector<std::string> patterns;
     for (const std::string& filter : arguments.list("filter")) {
         auto [key, value] = base::cut(filter, '=');
@@ -59,6 +59,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kLs{"ls", "[OPTIONS]", "List running compose projects", kFlags, run, 0, 0};
+const Command kLs{"ls", "[OPTIONS]", "List running compose projects", kLsFlags, ls_command, 0, 0};
 
 }  // namespace compose::cli

@@ -10,7 +10,7 @@ namespace {
 
 namespace json = boost::json;
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kPlanFlags[] = {
     {"always-recreate-deps", 0, Type::boolean, "As up's"},
     {"build", 0, Type::boolean, "As up's"},
     {"force-recreate", 0, Type::boolean, "As up's"},
@@ -37,7 +37,7 @@ std::string json_lines(const plan::Plan& plan) {
     return text;
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> plan_command(Context& context, const Arguments& arguments) {
     std::string format = arguments.text("format");
     if (format != "text" && format != "json") return fail(Code::invalid, "unsupported format " + base::quote(format) + ": use text or json");
     auto* project = TRY(file_project_with(context, arguments.operands, arguments.on("no-deps") ? model::Dependencies::ignore : model::Dependencies::include));
@@ -63,6 +63,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kPlan{"plan", "[OPTIONS] [SERVICE...]", "Show what up would do, a line a step with its reason", kFlags, run};
+const Command kPlan{"plan", "[OPTIONS] [SERVICE...]", "Show what up would do, a line a step with its reason", kPlanFlags, plan_command};
 
 }  // namespace compose::cli

@@ -10,12 +10,12 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kPortFlags[] = {
     {"index", 0, Type::integer, "Index of the container if service has multiple replicas"},
     {"protocol", 0, Type::text, "tcp or udp", "tcp"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> port_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     auto [number, suffix] = base::cut(arguments.operands[1], '/');
     std::string protocol = suffix.value_or(base::to_lower(arguments.text("protocol")));
@@ -33,6 +33,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kPort{"port", "[OPTIONS] SERVICE PRIVATE_PORT", "Print the public port for a port binding", kFlags, run, 2, 2};
+const Command kPort{"port", "[OPTIONS] SERVICE PRIVATE_PORT", "Print the public port for a port binding", kPortFlags, port_command, 2, 2};
 
 }  // namespace compose::cli

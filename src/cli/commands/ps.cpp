@@ -13,7 +13,7 @@ namespace {
 
 namespace json = boost::json;
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kPsFlags[] = {
     {"all", 'a', Type::boolean, "Show all stopped containers (including those created by the run command)"},
     {"filter", 0, Type::list, "Filter services by a property (supported filters: status)"},
     {"format", 0, Type::text, "Format output: 'table', 'table TEMPLATE', 'json' or a Go template", "table"},
@@ -76,7 +76,7 @@ Result<std::vector<std::string>> states_of(const Arguments& arguments) {
     return states;
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> ps_command(Context& context, const Arguments& arguments) {
     auto* project = TRY(context.project_if_any());
     auto states = TRY(states_of(arguments));
     bool all = arguments.on("all") || !states.empty();
@@ -115,6 +115,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kPs{"ps", "[OPTIONS] [SERVICE...]", "List containers", kFlags, run};
+const Command kPs{"ps", "[OPTIONS] [SERVICE...]", "List containers", kPsFlags, ps_command};
 
 }  // namespace compose::cli

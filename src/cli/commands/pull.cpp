@@ -5,7 +5,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kPullFlags[] = {
     {"ignore-buildable", 0, Type::boolean, "Ignore images that can be built"},
     {"ignore-pull-failures", 0, Type::boolean, "Pull what it can and ignores images with pull failures"},
     {"include-deps", 0, Type::boolean, "Also pull services declared as dependencies"},
@@ -15,7 +15,7 @@ constexpr Flag kFlags[] = {
     {"quiet", 'q', Type::boolean, "Pull without printing progress information"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> pull_command(Context& context, const Arguments& arguments) {
     std::string policy = arguments.text("policy");
     if (!policy.empty() && policy != "missing" && policy != "always") return fail(Code::invalid, "--policy " + base::quote(policy) + ": use missing or always");
     auto* project = TRY(file_project_with(context, arguments.operands, arguments.on("include-deps") ? model::Dependencies::include : model::Dependencies::ignore));
@@ -29,6 +29,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kPull{"pull", "[OPTIONS] [SERVICE...]", "Pull service images", kFlags, run};
+const Command kPull{"pull", "[OPTIONS] [SERVICE...]", "Pull service images", kPullFlags, pull_command};
 
 }  // namespace compose::cli

@@ -6,13 +6,13 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kPushFlags[] = {
     {"ignore-push-failures", 0, Type::boolean, "Push what it can and ignores images with push failures"},
     {"include-deps", 0, Type::boolean, "Also push images of services declared as dependencies"},
     {"quiet", 'q', Type::boolean, "Push without printing progress information"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> push_command(Context& context, const Arguments& arguments) {
     auto dependencies = arguments.on("include-deps") ? model::Dependencies::include : model::Dependencies::ignore;
     auto* project = TRY(context.project());
     auto services = TRY(model::select_services(*project, arguments.operands, dependencies));
@@ -40,6 +40,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kPush{"push", "[OPTIONS] [SERVICE...]", "Push service images", kFlags, run};
+const Command kPush{"push", "[OPTIONS] [SERVICE...]", "Push service images", kPushFlags, push_command};
 
 }  // namespace compose::cli

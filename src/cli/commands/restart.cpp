@@ -5,12 +5,12 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kRestartFlags[] = {
     {"no-deps", 0, Type::boolean, "Don't restart dependent services"},
     {"timeout", 't', Type::integer, "Specify a shutdown timeout in seconds"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> restart_command(Context& context, const Arguments& arguments) {
     context.will_start = true;
     auto* project = TRY(project_with(context, arguments.operands, model::Dependencies::ignore));
     plan::Options options = base_options(context, arguments, plan::Verb::restart);
@@ -21,6 +21,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kRestart{"restart", "[OPTIONS] [SERVICE...]", "Restart service containers", kFlags, run};
+const Command kRestart{"restart", "[OPTIONS] [SERVICE...]", "Restart service containers", kRestartFlags, restart_command};
 
 }  // namespace compose::cli

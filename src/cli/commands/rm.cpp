@@ -8,14 +8,14 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kRmFlags[] = {
     {"all", 'a', Type::boolean, "Deprecated - no effect", "", true},
     {"force", 'f', Type::boolean, "Don't ask to confirm removal"},
     {"stop", 's', Type::boolean, "Stop the containers, if required, before removing"},
     {"volumes", 'v', Type::boolean, "Remove any anonymous volumes attached to containers"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> rm_command(Context& context, const Arguments& arguments) {
     auto* project = TRY(project_with(context, arguments.operands, model::Dependencies::ignore));
     plan::Options options = base_options(context, arguments, plan::Verb::remove);
     options.stop_first = arguments.on("stop");
@@ -37,6 +37,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kRm{"rm", "[OPTIONS] [SERVICE...]", "Removes stopped service containers", kFlags, run};
+const Command kRm{"rm", "[OPTIONS] [SERVICE...]", "Removes stopped service containers", kRmFlags, rm_command};
 
 }  // namespace compose::cli

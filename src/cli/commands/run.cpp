@@ -12,7 +12,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kRunFlags[] = {
     {"build", 0, Type::boolean, "Build image before starting container"},
     {"cap-add", 0, Type::list, "Add Linux capabilities"},
     {"cap-drop", 0, Type::list, "Drop Linux capabilities"},
@@ -104,7 +104,7 @@ Result<int> attached(engine::Engine& engine, const run::OneOff& one_off, const r
     return TRY(engine.start_attached(one_off.id, attach)).exit_code;
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> run_command(Context& context, const Arguments& arguments) {
     context.will_start = true;
     auto options = TRY(options_of(context, arguments));
     plan::Options plan_options = base_options(context, arguments, plan::Verb::run);
@@ -144,6 +144,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kRun{"run", "[OPTIONS] SERVICE [COMMAND] [ARGS...]", "Run a one-off command on a service", kFlags, run, 1, -1, true};
+const Command kRun{"run", "[OPTIONS] SERVICE [COMMAND] [ARGS...]", "Run a one-off command on a service", kRunFlags, run_command, 1, -1, true};
 
 }  // namespace compose::cli

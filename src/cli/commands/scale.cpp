@@ -4,11 +4,11 @@
 namespace compose::cli {
 namespace {
 
-constexpr Flag kFlags[] = {
+constexpr Flag kScaleFlags[] = {
     {"no-deps", 0, Flag::Type::boolean, "Don't start linked services"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> scale_command(Context& context, const Arguments& arguments) {
     context.will_start = true;
     auto scales = TRY(scales_of(arguments.operands));
     std::vector<std::string> services;
@@ -23,6 +23,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kScale{"scale", "[SERVICE=REPLICAS...]", "Scale services", kFlags, run, 1};
+const Command kScale{"scale", "[SERVICE=REPLICAS...]", "Scale services", kScaleFlags, scale_command, 1};
 
 }  // namespace compose::cli

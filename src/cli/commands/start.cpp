@@ -5,12 +5,12 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kStartFlags[] = {
     {"wait", 0, Type::boolean, "Wait for services to be running|healthy. Implies detached mode"},
     {"wait-timeout", 0, Type::integer, "Maximum duration in seconds to wait for the project to be running|healthy"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> start_command(Context& context, const Arguments& arguments) {
     context.will_start = true;
     auto* project = TRY(project_with(context, arguments.operands, model::Dependencies::include));
     plan::Options options = base_options(context, arguments, plan::Verb::start);
@@ -22,6 +22,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kStart{"start", "[SERVICE...]", "Start services", kFlags, run};
+const Command kStart{"start", "[SERVICE...]", "Start services", kStartFlags, start_command};
 
 }  // namespace compose::cli

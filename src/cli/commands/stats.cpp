@@ -13,7 +13,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kStatsFlags[] = {
     {"all", 'a', Type::boolean, "Show all containers (default shows just running)"},
     {"format", 0, Type::text, "Format output: 'table', 'table TEMPLATE', 'json' or a Go template"},
     {"no-stream", 0, Type::boolean, "Disable streaming stats and only pull the first result"},
@@ -56,7 +56,7 @@ Readings read(engine::Engine& engine, const std::vector<engine::ContainerInfo>& 
     return result;
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> stats_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     auto* engine = TRY(context.engine());
     bool stream = !arguments.on("no-stream"), terminal = is_terminal(STDOUT_FILENO), whole = arguments.on("no-trunc");
@@ -91,6 +91,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kStats{"stats", "[OPTIONS] [SERVICE]", "Display a live stream of container(s) resource usage statistics", kFlags, run};
+const Command kStats{"stats", "[OPTIONS] [SERVICE]", "Display a live stream of container(s) resource usage statistics", kStatsFlags, stats_command};
 
 }  // namespace compose::cli

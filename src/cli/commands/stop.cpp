@@ -4,11 +4,11 @@
 namespace compose::cli {
 namespace {
 
-constexpr Flag kFlags[] = {
+constexpr Flag kStopFlags[] = {
     {"timeout", 't', Flag::Type::integer, "Specify a shutdown timeout in seconds"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> stop_command(Context& context, const Arguments& arguments) {
     auto* project = TRY(project_with(context, arguments.operands, model::Dependencies::ignore));
     plan::Options options = base_options(context, arguments, plan::Verb::stop);
     options.labels_only = context.from_labels();
@@ -17,6 +17,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kStop{"stop", "[OPTIONS] [SERVICE...]", "Stop services", kFlags, run};
+const Command kStop{"stop", "[OPTIONS] [SERVICE...]", "Stop services", kStopFlags, stop_command};
 
 }  // namespace compose::cli

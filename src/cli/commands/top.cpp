@@ -7,7 +7,7 @@
 namespace compose::cli {
 namespace {
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> top_command(Context& context, const Arguments& arguments) {
     (void)TRY(context.project_if_any());
     auto containers = TRY(select_containers(context, {arguments.operands, false, true, 0}));
     auto* engine = TRY(context.engine());
@@ -30,6 +30,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kTop{"top", "[SERVICES...]", "Display the running processes", {}, run};
+const Command kTop{"top", "[SERVICES...]", "Display the running processes", {}, top_command};
 
 }  // namespace compose::cli

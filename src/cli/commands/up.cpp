@@ -8,7 +8,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kUpFlags[] = {
     {"abort-on-container-exit", 0, Type::boolean, "Stops all containers if any container was stopped. Incompatible with -d"},
     {"abort-on-container-failure", 0, Type::boolean, "Stops all containers if any container exited with failure. Incompatible with -d"},
     {"always-recreate-deps", 0, Type::boolean, "Recreate dependent containers. Incompatible with --no-recreate"},
@@ -77,7 +77,7 @@ Status choose_services(AttachedUp& up, const Arguments& arguments, model::Projec
     return {};
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> up_command(Context& context, const Arguments& arguments) {
     TRY_VOID(check(arguments));
     context.will_start = true;
     context.assume_yes = arguments.on("yes");
@@ -111,6 +111,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kUp{"up", "[OPTIONS] [SERVICE...]", "Create and start containers", kFlags, run};
+const Command kUp{"up", "[OPTIONS] [SERVICE...]", "Create and start containers", kUpFlags, up_command};
 
 }  // namespace compose::cli

@@ -9,12 +9,12 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kVersionFlags[] = {
     {"format", 'f', Type::text, "Format the output. Values: [pretty | json]", "pretty"},
     {"short", 0, Type::boolean, "Shows only Compose's version number"},
 };
 
-Result<int> run(Context&, const Arguments& arguments) {
+Result<int> version_command(Context&, const Arguments& arguments) {
     std::string version = kProgramVersion, format = arguments.text("format"), text = "compose version " + version + "\n";
     if (arguments.on("short"))
         text = version + "\n";
@@ -28,6 +28,6 @@ Result<int> run(Context&, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kVersion{"version", "[OPTIONS]", "Show the Compose version information", kFlags, run, 0, 0};
+const Command kVersion{"version", "[OPTIONS]", "Show the Compose version information", kVersionFlags, version_command, 0, 0};
 
 }  // namespace compose::cli

@@ -11,7 +11,7 @@ namespace compose::cli {
 namespace {
 
 using Type = Flag::Type;
-constexpr Flag kFlags[] = {
+constexpr Flag kVolumesFlags[] = {
     {"format", 0, Type::text, "Format output: 'table', 'table TEMPLATE', 'json' or a Go template", "table"},
     {"quiet", 'q', Type::boolean, "Only display volume names"},
 };
@@ -34,7 +34,7 @@ Result<std::set<std::string>> mounted(Context& context, const model::Project* pr
     return names;
 }
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> volumes_command(Context& context, const Arguments& arguments) {
     auto* project = TRY(context.project_if_any());
     TRY_VOID(context.check_services(arguments.operands));
     auto* engine = TRY(context.engine());
@@ -63,6 +63,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kVolumes{"volumes", "[OPTIONS] [SERVICE...]", "List volumes", kFlags, run};
+const Command kVolumes{"volumes", "[OPTIONS] [SERVICE...]", "List volumes", kVolumesFlags, volumes_command};
 
 }  // namespace compose::cli

@@ -7,11 +7,11 @@
 namespace compose::cli {
 namespace {
 
-constexpr Flag kFlags[] = {
+constexpr Flag kWaitFlags[] = {
     {"down-project", 0, Flag::Type::boolean, "Drops project when the first container stops"},
 };
 
-Result<int> run(Context& context, const Arguments& arguments) {
+Result<int> wait_command(Context& context, const Arguments& arguments) {
     auto* project = TRY(project_with(context, arguments.operands, model::Dependencies::ignore));
     bool first = arguments.on("down-project");
     auto progress = context.make_progress(true);
@@ -31,6 +31,6 @@ Result<int> run(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kWait{"wait", "SERVICE [SERVICE...] [OPTIONS]", "Block until containers of all (or specified) services stop", kFlags, run, 1};
+const Command kWait{"wait", "SERVICE [SERVICE...] [OPTIONS]", "Block until containers of all (or specified) services stop", kWaitFlags, wait_command, 1};
 
 }  // namespace compose::cli
