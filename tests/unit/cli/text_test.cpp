@@ -43,7 +43,7 @@ TEST(When, forms) {
     EXPECT_FALSE(parse_when("yesterday"));
 }
 
-engine::ContainerInfo sample() {
+engine::ContainerInfo sample_container() {
     engine::ContainerInfo container;
     container.argv = {"sleep", "100"};
     container.state.status = engine::ContainerStatus::running;
@@ -52,7 +52,7 @@ engine::ContainerInfo sample() {
 }
 
 TEST(Status, docker_words) {
-    auto container = sample();
+    auto container = sample_container();
     engine::Time now = 4'000'000'000;
     EXPECT_EQ(status_text(container, now), "Up 3 seconds");
     container.state.health = engine::HealthStatus::starting;
@@ -70,7 +70,7 @@ TEST(Status, docker_words) {
 }
 
 TEST(Ports, published_exposed_and_ranges) {
-    auto container = sample();
+    auto container = sample_container();
     EXPECT_EQ(ports_text(container), "");
     container.ports = {{"127.0.0.1", 18081, 0, 80, "tcp"}};
     container.spec.expose = {"80/tcp", "90"};
@@ -83,7 +83,7 @@ TEST(Ports, published_exposed_and_ranges) {
 }
 
 TEST(Text, small_ones) {
-    auto container = sample();
+    auto container = sample_container();
     EXPECT_EQ(command_text(container, false), "\"sleep 100\"");
     container.argv = {"sh", "-c", "a very long command"};
     EXPECT_EQ(width(command_text(container, false)), 20u);

@@ -8,7 +8,7 @@
 namespace engine::image {
 namespace {
 
-Source source_of(std::string bytes, size_t step) {
+Source source_in_pieces(std::string bytes, size_t step) {
     return [bytes = std::move(bytes), step, at = size_t{0}]() mutable -> base::Result<std::string_view> {
         std::string_view part = std::string_view(bytes).substr(at, step);
         at += part.size();
@@ -53,7 +53,7 @@ TEST(Decompress, every_packing_of_every_size_in_every_cut) {
         for (size_t step : {size_t{1}, size_t{7}, size_t{4096}, size_t{1} << 20}) {
             if (step < 100 && length > 10000) continue;
             for (const std::string& packed : {gzip(bytes), zstd(bytes), bytes}) {
-                auto unpacked_bytes = all(unpacked(source_of(packed, step)));
+                auto unpacked_bytes = all(unpacked(source_in_pieces(packed, step)));
                 ASSERT_TRUE(unpacked_bytes) << length << " in " << step << ": " << unpacked_bytes.error().message();
                 EXPECT_TRUE(*unpacked_bytes == bytes) << length << " in " << step;
             }
@@ -71,7 +71,7 @@ TEST(Decompress, members_frames_padding_and_skippable_frames) {
     for (const Row& row : {Row{"gzip members", gzip(a) + gzip(b)}, Row{"gzip and padding", gzip(a + b) + std::string(512, '\0')}, Row{"zstd frames", zstd(a) + zstd(b)},
                            Row{"zstd with skippable frames", skippable + zstd(a) + skippable + zstd(b) + skippable}})
         for (size_t step : {size_t{13}, size_t{1} << 20}) {
-            auto bytes = all(unpacked(source_of(row.packed, step)));
+            auto bytes = all(unpacked(source_in_pieces(row.packed, step)));
             ASSERT_TRUE(bytes) << row.name << ": " << bytes.error().message();
             EXPECT_TRUE(*bytes == a + b) << row.name;
         }
@@ -80,23 +80,23 @@ TEST(Decompress, members_frames_padding_and_skippable_frames) {
 TEST(Decompress, truncated_and_damaged_streams_are_errors) {
     std::string bytes = text(500000);
     for (const std::string& packed : {gzip(bytes), zstd(bytes)}) {
-        for (size_t cut : {packed.size() - 1, packed.size() - 5, packed.size() / 2, size_t{12}}) EXPECT_FALSE(all(unpacked(source_of(packed.substr(0, cut), 4096)))) << cut;
+        for (size_t cut : {packed.size() - 1, packed.size() - 5, packed.size() / 2, size_t{12}}) EXPECT_FALSE(all(unpacked(source_in_pieces(packed.substr(0, cut), 4096)))) << cut;
         std::string damaged = packed;
         damaged[packed.size() / 2] = static_cast<char>(damaged[packed.size() / 2] ^ 0x55);
-        auto result = all(unpacked(source_of(damaged, 4096)));
+        auto result = all(unpacked(source_in_pieces(damaged, 4096)));
         if (result) EXPECT_FALSE(*result == bytes);  // zstd without a checksum: the diff id tells
     }
     std::string packed = gzip(bytes);
     packed[packed.size() - 6] = static_cast<char>(packed[packed.size() - 6] ^ 1);
-    EXPECT_FALSE(all(unpacked(source_of(packed, 4096)))) << "a wrong checksum";
+    EXPECT_FALSE(all(unpacked(source_in_pieces(packed, 4096)))) << "a wrong checksum";
 }
 
 TEST(Decompress, bombs_are_refused) {
     std::string zeros(80u << 20, '\0');
-    auto result = all(unpacked(source_of(zstd(zeros), 4096)));
+    auto result = all(unpacked(source_in_pieces(zstd(zeros), 4096)));
     ASSERT_FALSE(result);
     EXPECT_NE(result.error().what.find("bomb"), std::string::npos);
-    auto capped = all(unpacked(source_of(gzip(text(100000)), 4096), UnpackLimits{.bytes = 50000, .ratio = 0}));
+    auto capped = all(unpacked(source_in_pieces(gzip(text(100000)), 4096), UnpackLimits{.bytes = 50000, .ratio = 0}));
     ASSERT_FALSE(capped);
     EXPECT_NE(capped.error().what.find("50000"), std::string::npos);
 }

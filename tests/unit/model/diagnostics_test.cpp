@@ -5,13 +5,13 @@
 
 namespace compose::model::testing {
 
-struct Row {
+struct FindingRow {
     const char* name;
     const char* yaml;
     const char* findings;
 };
 
-const Row kErrors[] = {
+const FindingRow kErrors[] = {
     {"misspelt_attribute", "services:\n  web:\n    imagee: x\n    image: y\n",
      "compose.yaml:3:5: services.web: unknown property \"imagee\" — did you mean \"image\"?\n"},
     {"attribute_of_a_part", "services:\n  web: {image: x, replicas: 2}\n",
@@ -58,13 +58,13 @@ const Row kErrors[] = {
 };
 
 TEST(Diagnostics, errors) {
-    for (const Row& row : kErrors) {
+    for (const FindingRow& row : kErrors) {
         SCOPED_TRACE(row.name);
         EXPECT_EQ(findings_of(row.yaml), row.findings);
     }
 }
 
-const Row kWarnings[] = {
+const FindingRow kWarnings[] = {
     {"base_60", "services:\n  web: {image: x, ports: [60:60]}\n",
      "compose.yaml:2:27: warning: services.web.ports[0]: unquoted 60:60 is a number in base 60 for YAML 1.1 readers — put it in quotes\n"},
     {"unquoted_on", "services:\n  web:\n    image: x\n    environment:\n      DEBUG: on\n",
@@ -82,7 +82,7 @@ const Row kWarnings[] = {
 };
 
 TEST(Diagnostics, warnings) {
-    for (const Row& row : kWarnings) {
+    for (const FindingRow& row : kWarnings) {
         SCOPED_TRACE(row.name);
         EXPECT_EQ(findings_of(row.yaml), row.findings);
     }

@@ -19,13 +19,13 @@ std::string parsed(std::string_view text, std::map<std::string, std::string> cal
     return text_out;
 }
 
-struct Row {
+struct DotenvRow {
     const char* text;
     const char* values;
 };
 
 TEST(Dotenv, grammar) {
-    const Row rows[] = {
+    const DotenvRow rows[] = {
         {"A=1\nB=2", "[A=1][B=2]"},
         {"\xEF\xBB\xBF" "A=1\r\nB=two\r\n", "[A=1][B=two]"},
         {"# c\n\n  A = x y  # c\nB=a#b\nC=#c\n", "[A=x y][B=a#b][C=#c]"},
@@ -44,7 +44,7 @@ TEST(Dotenv, grammar) {
         {"A=${OPEN\n", "line 1: invalid template: \"${OPEN\""},
         {"A=${X:?why}\n", "line 1: required variable X is missing a value: why"},
     };
-    for (const Row& row : rows) EXPECT_EQ(parsed(row.text, {{"NAME", "caller"}}), row.values) << row.text;
+    for (const DotenvRow& row : rows) EXPECT_EQ(parsed(row.text, {{"NAME", "caller"}}), row.values) << row.text;
 }
 
 TEST(Dotenv, raw_takes_values_as_they_are) {
@@ -59,7 +59,7 @@ TEST(Template, operators) {
         if (name == "EMPTY") return "";
         return std::nullopt;
     };
-    const Row rows[] = {
+    const DotenvRow rows[] = {
         {"$SET-${SET}_${EMPTY}", "val-val_"},
         {"${NO:-d} ${EMPTY:-d} ${SET:-d}", "d d val"},
         {"${NO-d} ${EMPTY-d} ${SET-d}", "d  val"},
@@ -78,7 +78,7 @@ TEST(Template, operators) {
         {"${A~b}", "!${A~b}"},
         {"${A:-a\nb}", "!${A:-a\nb}"},
     };
-    for (const Row& row : rows) {
+    for (const DotenvRow& row : rows) {
         auto done = substitute(row.text, lookup);
         EXPECT_EQ(done ? *done : "!" + done.error().message, row.values) << row.text;
     }
@@ -92,11 +92,11 @@ TEST(ShortForms, command_lines) {
         for (const std::string& word : *split) out += "[" + word + "]";
         return out;
     };
-    const Row rows[] = {
+    const DotenvRow rows[] = {
         {"a  'b c' \"d \\\" e\" f\\ g", "[a][b c][d \" e][f g]"}, {"'' \"\"", "[][]"}, {"a && b", "[a]"}, {"a|b", "[a]"}, {"a # b", "[a][#][b]"},
         {"'open", "!"},  {"a\\", "!"}, {"(a)", "!"}, {"", ""}, {"sh -c $(date)", "[sh][-c][$(date)]"},
     };
-    for (const Row& row : rows) EXPECT_EQ(words(row.text), row.values) << row.text;
+    for (const DotenvRow& row : rows) EXPECT_EQ(words(row.text), row.values) << row.text;
 }
 
 TEST(ShortForms, durations_and_sizes) {
