@@ -11,6 +11,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/stat.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -416,6 +417,18 @@ struct Child {
         return error == -EINVAL ? raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, p(&program)) : error;
     }
 
+    long wait_for_go(const Step& step) const {
+        // Siblings that are on their way hold copies of the other end, so its end of file may never come.
+        pollfd both[2] = {{step.fd, POLLIN, 0}, {static_cast<int>(step.a) - 1, 0, 0}};
+        long n;
+        do n = raw(SYS_ppoll, p(both), 2, 0, 0, 8);
+        while (n == -EINTR);
+        if (n < 0) return n;
+        char byte;
+        n = (both[0].revents & POLLIN) != 0 ? raw(SYS_read, step.fd, p(&byte), 1) : 0;
+        return n == 1 ? 0 : refuse(Detail::go_refused, n < 0 ? n : -ECANCELED);
+    }
+
     long execute(const Step& step) const {
         // The stub goes on from here, with the report's fd (stub.h).
         long error = raw(SYS_fcntl, head->report_fd, F_SETFD, 0);
@@ -481,13 +494,7 @@ struct Child {
             case Op::identity: return identity(step);
             case Op::file_mask: raw(SYS_umask, static_cast<long>(step.a)); return 0;
             case Op::no_new_privileges: return raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-            case Op::wait_for_go: {
-                char byte;
-                long n;
-                do n = raw(SYS_read, step.fd, p(&byte), 1);
-                while (n == -EINTR);
-                return n == 1 ? 0 : refuse(Detail::go_refused, n < 0 ? n : -ECANCELED);
-            }
+            case Op::wait_for_go: return wait_for_go(step);
             case Op::seccomp: return install_filter(step);
             case Op::capabilities: return set_capabilities(step.a);
             case Op::signal_mask: {

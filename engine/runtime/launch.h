@@ -41,6 +41,8 @@ struct LaunchInput {
     JoinFds join;                       ///< net: the pinned namespace. All are borrowed until start() returns
     const Cgroup* cgroup = nullptr;     ///< nullptr: stays in the caller's
     StreamSet stdio;                    ///< borrowed; -1 is /dev/null. Not used with tty: see LaunchPlan::take_terminal
+    int go = -1;                        ///< borrowed: the program begins once a byte can be read here; -1: at once
+    int go_keeper = -1;                 ///< borrowed: its hang-up, or the end of `go`, gives the start up (Code::interrupted)
     std::string init_path;              ///< catatonit on the host, for `init: true`; empty: found in the usual places
     std::string cache_dir;              ///< where compiled seccomp filters are kept; empty: not kept
 };

@@ -47,7 +47,7 @@ enum class Op : uint16_t {
     file_mask,        ///< umask a
     no_new_privileges,
     label,            ///< write `more` to `text` (an LSM's exec attribute): as write_proc
-    wait_for_go,      ///< read one byte from `fd`: EOF ends the child
+    wait_for_go,      ///< read one byte from `fd`: EOF ends the child, as does the hang-up of fd a - 1 (0: none)
     seccomp,          ///< the program at offset `more`, a instructions
     capabilities,     ///< effective, permitted = a; inheritable and ambient empty
     signal_mask,      ///< unblock all
@@ -89,7 +89,7 @@ enum class Detail : int32_t {
     not_procfs,
     not_found,          ///< exec: in no folder of PATH
     no_interpreter,     ///< exec: the file is there, its interpreter is not
-    go_refused,         ///< wait_for_go met EOF
+    go_refused,         ///< wait_for_go met an end of file or a hang-up
 };
 
 /// The beginning of the mapping.

@@ -124,6 +124,11 @@ Result<LaunchPlan> prepare(LaunchInput input) {
     }
     TRY_VOID(add_proc_settings(plan, spec, false));
     plan.add(Op::pivot).fd = plan.root_fd;
+    if (input.go >= 0) {
+        Step& step = plan.add(Op::wait_for_go);
+        step.fd = input.go;
+        step.a = static_cast<uint64_t>(input.go_keeper + 1);
+    }
 
     ProcessSettings process;
     process.spec = &spec;

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,6 +35,14 @@ Result<store::Paths> paths_of(const EngineOptions& options) {
         return paths;
     }
     return store::Paths::resolve(options.root, options.run_dir);
+}
+
+/// Never 0.
+uint64_t fresh_token() {
+    uint64_t token = 0;
+    while (token == 0)
+        if (::getrandom(&token, sizeof token, 0) != static_cast<ssize_t>(sizeof token)) token = 0;
+    return token >> 1 | 1;  // JSON's numbers are signed
 }
 
 class SocketClient final : public SupervisorClient {
@@ -102,7 +112,8 @@ public:
 private:
     /// Sends a request and gives each reply to `take`, until the end. Asked again when the supervisor dies meanwhile: its
     /// guardian starts the next one.
-    Status ask(const Request& request, const std::function<void(const Reply&)>& take) {
+    Status ask(Request request, const std::function<void(const Reply&)>& take) {
+        request.token = fresh_token();
         for (int attempt = 1;; attempt++) {
             auto fd = TRY(connect_or_spawn(paths_, group_));
             if (auto sent = send_frame(fd.get(), to_json(request)); sent) {
@@ -216,11 +227,7 @@ private:
     bool live() {
         if (exit_code_) return false;
         if (connection_ && !lost_) return true;
-        if (!store_) {
-            auto opened = store::Store::open(paths_);
-            if (!opened) return false;
-            store_ = std::move(*opened);
-        }
+        if (!store_) return false;
         auto state = store_->container_state(id_);
         if (!state) return false;
         if (state->status == ContainerStatus::running || state->status == ContainerStatus::paused || state->status == ContainerStatus::restarting) return true;
@@ -229,11 +236,23 @@ private:
     }
 
     void read_connection() {
+        if (lost_) {
+            if (changes_) changes_->drain();
+            return;
+        }
         auto frame = receive_frame(connection_.get());
         if (!frame || !*frame) {
-            // A new supervisor does not know us; the copying goes on without it.
-            lost_ = true;
-            connection_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+            // A new supervisor does not know us; the copying goes on without it, and the state tells of the end. Its changes come
+            // at the same number, which the copier waits for.
+            if (!lost_) {
+                lost_ = true;
+                if (auto opened = store::Store::open(paths_)) store_ = std::move(*opened);
+                if (store_)
+                    if (auto watch = store_->watch()) changes_.emplace(std::move(*watch));
+                base::UniqueFd never(::eventfd(0, EFD_CLOEXEC));
+                auto changed = changes_ ? changes_->fd() : Result<int>(never.get());
+                (void)::dup3(changed ? *changed : never.get(), connection_.get(), O_CLOEXEC);
+            }
             return;
         }
         auto reply = reply_from_json((*frame)->json);
@@ -253,6 +272,7 @@ private:
     AttachOptions options_;
     base::UniqueFd connection_;
     std::unique_ptr<store::Store> store_;
+    std::optional<store::ChangeWatch> changes_;
     std::optional<int> exit_code_;
     std::atomic<bool> cancel_{false};
     bool lost_ = false;
@@ -271,6 +291,7 @@ Result<AttachResult> SocketClient::attach(const std::string& id, const AttachOpt
     request.ids = {id};
     request.start = start;
     request.position = before;
+    request.token = fresh_token();
     for (int attempt = 1; attempt <= kMostTries; attempt++) {
         auto connection = TRY(connect_or_spawn(paths_, group_));
         if (!send_frame(connection.get(), to_json(request))) continue;

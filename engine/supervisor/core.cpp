@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -32,7 +33,7 @@ base::Status Core::run() {
     store_ = TRY(store::Store::open(paths_));
     services_ = std::make_unique<NetworkServices>(network::table_name(paths_.root));
     starter_ = std::make_unique<Starter>(paths_, *store_, *services_,
-                                         [this](const std::string& id, const base::PidFd& process, const Channels& channels) { keep(id, process, channels); });
+                                         [this](const std::string& id, const Launched& launched) { return keep(id, launched); }, link_.get());
     workers_ = std::make_unique<Workers>(16);
     link_watch_ = TRY(loop_->watch(link_.get(), EPOLLIN, [this](uint32_t) { link_ready(); }));
     TRY_VOID(recover());
@@ -58,20 +59,24 @@ void Core::event(Unit& unit, std::string action, Labels more) { events_.push_bac
 
 // ---- the guardian -----------------------------------------------------------------------------------------------------
 
-void Core::keep(const std::string& id, const base::PidFd& process, const Channels& channels) {
+base::Status Core::keep(const std::string& id, const Launched& launched) {
+    const Channels& channels = launched.channels;
     GuardMessage message;
     message.type = GuardMessage::keep;
-    message.pid = process.pid();
+    message.pid = launched.process.pid();
+    message.time = launched.started;
+    message.token = launched.token;
     message.set_id(id);
-    const std::array<int, kKeptFds> all{process.fd(), channels.in.get(), channels.out.get(), channels.err.get(), channels.terminal.get(), channels.terminal_pipe.get()};
-    int fds[kKeptFds];
+    const std::array<int, kSentFds> all{launched.process.fd(), channels.in.get(), channels.out.get(), channels.err.get(), channels.terminal.get(),
+                                        channels.terminal_pipe.get(), launched.go};
+    int fds[kSentFds];
     size_t count = 0;
-    for (uint32_t i = 0; i < kKeptFds; i++) {
+    for (uint32_t i = 0; i < kSentFds; i++) {
         if (all[i] < 0) continue;
         message.fd_mask |= 1u << i;
         fds[count++] = all[i];
     }
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKeptFds)] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kSentFds)] = {};
     iovec data{&message, sizeof message};
     msghdr header{};
     header.msg_iov = &data;
@@ -83,8 +88,9 @@ void Core::keep(const std::string& id, const base::PidFd& process, const Channel
     rights->cmsg_type = SCM_RIGHTS;
     rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
     std::memcpy(CMSG_DATA(rights), fds, sizeof(int) * count);
-    while (::sendmsg(link_.get(), &header, MSG_NOSIGNAL) < 0 && errno == EINTR) {
-    }
+    while (::sendmsg(link_.get(), &header, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR) return base::fail(base::Code::interrupted, "the supervisor's guardian was killed");
+    return {};
 }
 
 void Core::tell_guardian(GuardMessage::Type type, const Unit& unit, pid_t pid) {
@@ -110,6 +116,16 @@ void Core::link_ready() {
     }
 }
 
+/// Also when the loop has not come to it yet.
+bool Core::guardian_is_gone() {
+    pollfd link{link_.get(), 0, 0};
+    if (!guardian_lost_ && ::poll(&link, 1, 0) == 1 && (link.revents & POLLHUP) != 0) {
+        guardian_lost_ = true;
+        link_watch_.reset();
+    }
+    return guardian_lost_;
+}
+
 /// Our parent was killed: nobody would start a successor of ours, nor be the parent of new containers. This process turns
 /// into a guardian: it executes its program anew with everything it holds, and that one forks a supervisor.
 void Core::guardian_gone() {
@@ -123,6 +139,7 @@ void Core::guardian_gone() {
         Kept kept;
         kept.used = kept.foreign = true;
         kept.pid = unit->process.pid();
+        kept.started = unit->info.state.started;
         id.copy(kept.id.data(), kept.id.size());
         const Channels& channels = unit->channels;
         kept.fds = {unit->process.fd(), channels.in.get(), channels.out.get(), channels.err.get(), channels.terminal.get(), channels.terminal_pipe.get()};
@@ -147,13 +164,21 @@ base::Status Core::recover() {
     store::Store::ContainerQuery query;
     query.supervisor = group_;
     auto containers = TRY(store_->containers(query));
-    std::map<std::string, const Kept*> kept;
+    std::multimap<std::string, const Kept*> kept;
     for (size_t i = 0; i < table_.capacity; i++) {
         const Kept& entry = table_.entries[i];
         if (!entry.used) continue;
         GuardMessage name;
         name.id = entry.id;
-        kept[name.id_text()] = &entry;
+        kept.emplace(name.id_text(), &entry);
+    }
+    std::set<const Kept*> adopted;
+    if (table_.answered) {
+        for (const auto& start : *table_.answered) {
+            GuardMessage name;
+            name.id = start.id;
+            if (start.token != 0) answered_.emplace(name.id_text(), start.token);
+        }
     }
     std::map<std::pair<std::string, pid_t>, ExitRecord> records;
     if (auto bytes = base::read_file(exits_file(paths_, group_))) {
@@ -166,8 +191,11 @@ base::Status Core::recover() {
         }
     }
     for (auto& info : containers) {
-        const auto status = info.state.status;
-        auto entry = kept.find(info.id);
+        auto status = info.state.status;
+        const Kept *mine = nullptr, *begun = nullptr;
+        for (auto [entry, last] = kept.equal_range(info.id); entry != last; ++entry) (entry->second->started == info.state.started ? mine : begun) = entry->second;
+        // A run that its supervisor could not store any more: it is this container's present one, and is not made again.
+        if (begun) status = ContainerStatus::running;
         const bool was_alive = status == ContainerStatus::running || status == ContainerStatus::paused;
         if (!was_alive && status != ContainerStatus::restarting) continue;
         Unit& one = unit(info.id);
@@ -185,7 +213,23 @@ base::Status Core::recover() {
             });
             continue;
         }
-        const Kept* mine = entry != kept.end() && entry->second->pid == one.info.state.pid ? entry->second : nullptr;
+        if (begun) {
+            mine = begun;
+            auto& state = one.info.state;
+            state.status = status;
+            state.pid = begun->pid;
+            state.pid_start = begun->exited ? 0 : process_start_time(begun->pid);
+            state.exit_code = 0;
+            state.oom_killed = state.stopped_by_user = false;
+            state.error.clear();
+            state.started = begun->started;
+            state.failing_streak = 0;
+            state.health = one.resolved.health_check ? HealthStatus::starting : HealthStatus::none;
+            save_runtime(one);
+            event(one, "start");
+        }
+        if (mine) adopted.insert(mine);
+        if (one.info.spec.auto_remove) keep_for_client(one.id);
         if (auto taken = adopt_running(one, mine); !taken) base::log::warn("take over " + one.info.spec.name + ": " + taken.error().message());
         if (mine && mine->exited) {
             on_exit(one, mine->status, mine->time);
@@ -200,11 +244,9 @@ base::Status Core::recover() {
             }
         }
     }
-    // Begun by a supervisor that died before it could store them: they are started again by who asked.
+    // What ended and is stored, or was removed.
     for (const auto& [id, entry] : kept) {
-        Unit* one = find(id);
-        if (one && one->process.pid() == entry->pid) continue;
-        if (std::any_of(acknowledge_.begin(), acknowledge_.end(), [&](const Acknowledge& each) { return each.id == id && each.pid == entry->pid; })) continue;
+        if (adopted.contains(entry)) continue;
         if (!entry->exited) (void)::kill(entry->pid, SIGKILL);
         if (entry->exited) {
             Unit nameless(id);
@@ -215,6 +257,21 @@ base::Status Core::recover() {
     services_->update_records();
     guard_networks();
     return {};
+}
+
+/// Its client has lost the supervisor that would have told it the exit code, and looks into the store: a container that removes
+/// itself stays for that moment.
+void Core::keep_for_client(const std::string& id) {
+    auto stay = attach_ahead(id, UINT64_MAX);
+    stay->ended = [this, id, stay = std::weak_ptr(stay)](int, uint64_t) {
+        busy_++;
+        Unit* one = find(id);
+        if (!one) return;
+        one->removal_timer = loop_->after(std::chrono::seconds(3), [this, id, stay] {
+            busy_--;
+            if (auto attachment = stay.lock()) detach(id, attachment);
+        });
+    };
 }
 
 base::Status Core::adopt_running(Unit& one, const Kept* kept) {
@@ -245,8 +302,7 @@ base::Status Core::adopt_running(Unit& one, const Kept* kept) {
             one.channels.out = reopen(1);
             one.channels.err = reopen(2);
         }
-        GuardMessage none;
-        this->keep(one.id, one.process, one.channels);
+        (void)keep(one.id, {one.process, one.channels, one.info.state.started});  // a killed guardian is noticed elsewhere
     }
     if (auto opened = open_log(one); !opened) base::log::warn(opened.error().message());
     begin_log(one);
@@ -315,7 +371,10 @@ void Core::each_round() {
     if (!dirty_.empty() || !events_.empty() || !acknowledge_.empty()) {
         if (auto stored = flush(); !stored) {
             base::log::error("store the state: " + stored.error().message());
-            if (!retry_timer_) retry_timer_ = loop_->after(std::chrono::seconds(1), [] {});
+            if (!base::exists(paths_.state_db())) {
+                // The whole root was removed: there is nothing left that could be kept.
+                forget_unstored();
+            } else if (!retry_timer_) retry_timer_ = loop_->after(std::chrono::seconds(1), [] {});
         }
     }
     auto actions = std::exchange(after_flush_, {});
@@ -339,6 +398,12 @@ base::Status Core::flush() {
         for (const auto& each : events_) TRY_VOID(store_->add_event(each));
         return {};
     }));
+    forget_unstored();
+    return {};
+}
+
+/// The guardian need not keep what is stored.
+void Core::forget_unstored() {
     dirty_.clear();
     dirty_runtime_.clear();
     events_.clear();
@@ -346,7 +411,6 @@ base::Status Core::flush() {
         Unit nameless(each.id);
         tell_guardian(GuardMessage::forget, nameless, each.pid);
     }
-    return {};
 }
 
 // ---- the end ----------------------------------------------------------------------------------------------------------
@@ -363,7 +427,8 @@ void Core::maybe_end() {
     end_timer_ = loop_->after(was_used_ ? std::chrono::milliseconds(0) : std::chrono::seconds(10), [this] {
         // Who starts a supervisor holds this lock: then a request is on its way.
         auto lock = base::FileLock::try_acquire(start_lock(paths_));
-        if (!lock) {
+        // Without the folder of the lock (its root was removed) nobody can find us: there is no one to wait for.
+        if (!lock && lock.error().code == base::Code::conflict) {
             end_timer_ = loop_->after(std::chrono::milliseconds(20), [this] { maybe_end(); });
             return;
         }

@@ -60,6 +60,7 @@ struct Unit {
     bool network_made = false;  ///< namespace, ports and resolver entries are there
     bool oom_seen = false;
     bool removing = false;      ///< auto_remove, waits for its last reader
+    EventLoop::Timer removal_timer;
 
     RestartBackoff backoff;
     EventLoop::Timer restart_timer;
@@ -73,6 +74,7 @@ struct Unit {
     std::string stop_note;
     Clock::time_point stop_deadline{};
 
+    uint64_t wanted_token = 0;  ///< of the start that is to come; 0: by policy
     std::vector<std::function<void(const base::Status&)>> on_started;
     std::vector<std::function<void()>> on_ended;  ///< when it is idle again (or runs anew by policy)
     bool running() const { return phase == Phase::running; }
@@ -88,10 +90,11 @@ public:
     // ---- verbs; `done` is called once, after the state is stored
     using Done = std::function<void(const base::Status&)>;
     using StopDone = std::function<void(const Result<StopOutcome>&)>;
-    void start(const std::vector<std::string>& ids, std::function<void(const std::string& id, const base::Status&)> done);
+    /// `token`: what a supervisor before this one has started for the same request is started, whatever became of it; 0: no such check.
+    void start(const std::vector<std::string>& ids, uint64_t token, std::function<void(const std::string& id, const base::Status&)> done);
     void stop(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done);
     void kill(const std::string& id, const std::string& signal, Done done);
-    void restart(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done);
+    void restart(const std::string& id, uint64_t token, std::optional<Nanoseconds> timeout, StopDone done);
     void pause(const std::string& id, bool on, Done done);
     void reload(const std::string& id, Done done);
     void connect_network(const std::string& id, const Endpoint& endpoint, Done done);
@@ -124,15 +127,18 @@ private:
 
     // core.cpp
     base::Status recover();
+    void keep_for_client(const std::string& id);
     base::Status adopt_running(Unit& unit, const Kept* kept);
     void watch_others();
     void read_others();
     void link_ready();
+    bool guardian_is_gone();
     void guardian_gone();
-    void keep(const std::string& id, const base::PidFd& process, const Channels& channels);  ///< any thread
+    base::Status keep(const std::string& id, const Launched& launched);  ///< any thread
     void tell_guardian(GuardMessage::Type type, const Unit& unit, pid_t pid);
     void each_round();
     base::Status flush();
+    void forget_unstored();
     void maybe_end();
     void save(Unit& unit) { dirty_.insert(unit.id); }
     void save_runtime(Unit& unit) { dirty_.insert(unit.id), dirty_runtime_.insert(unit.id); }
@@ -142,6 +148,7 @@ private:
     void start_wave();
     void started(std::vector<StartItem>& items);
     void enter_running(Unit& unit, StartItem& item);
+    void started_before(Unit& unit);
     void begin_health(Unit& unit, bool resumed);
     void guard_networks();
 
@@ -201,6 +208,7 @@ private:
         Time time;
     };
     std::map<std::pair<std::string, pid_t>, EarlyExit> early_exits_;  ///< told before the start's result came
+    std::set<std::pair<std::string, uint64_t>> answered_;  ///< starts that earlier supervisors made, by their requests' tokens
     EventLoop::FdHandle link_watch_, others_watch_;
     EventLoop::Timer retry_timer_, end_timer_;
     std::optional<store::ChangeWatch> changes_;

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "log/log_reader.h"
 #include "supervisor/core.h"
 
 namespace engine::supervisor {
@@ -10,11 +11,15 @@ using base::Code;
 using base::fail;
 using base::Status;
 
-void Core::start(const std::vector<std::string>& ids, std::function<void(const std::string& id, const Status&)> done) {
+void Core::start(const std::vector<std::string>& ids, uint64_t token, std::function<void(const std::string& id, const Status&)> done) {
     std::vector<std::string> wanted;
     for (const auto& id : ids) {
         Unit& one = unit(id);
         auto finished = [done, id](const Status& status) { done(id, status); };
+        if (answered_.contains({id, token}) && one.phase != Phase::idle && one.phase != Phase::starting) {
+            after_flush_.push_back([finished] { finished({}); });
+            continue;
+        }
         switch (one.phase) {
             case Phase::running:
                 if (one.info.state.status == ContainerStatus::paused) {
@@ -33,10 +38,11 @@ void Core::start(const std::vector<std::string>& ids, std::function<void(const s
                 one.on_started.push_back(finished);
                 one.backoff.reset();
                 one.info.state.restart_count = 0;
+                one.wanted_token = token;
                 if (std::find(to_start_.begin(), to_start_.end(), id) == to_start_.end()) to_start_.push_back(id);
                 break;
             case Phase::cleaning:
-                one.on_ended.push_back([this, id, done] { start({id}, done); });
+                one.on_ended.push_back([this, id, token, done] { start({id}, token, done); });
                 break;
         }
     }
@@ -56,10 +62,16 @@ void Core::start_wave() {
             Unit& one = unit(info.id);
             int restarts = one.info.state.restart_count;
             one.info = std::move(info);
+            const uint64_t token = std::exchange(one.wanted_token, 0);
+            if (answered_.contains({one.id, token})) {
+                started_before(one);
+                continue;
+            }
             one.info.state.restart_count = one.phase == Phase::waiting ? restarts : 0;
             one.phase = Phase::starting;
             StartItem item;
             item.info = one.info;
+            item.token = token;
             item.keep_network = one.network_made;
             items->push_back(std::move(item));
         }
@@ -83,9 +95,28 @@ void Core::start_wave() {
     });
 }
 
+/// The same request again, after the supervisor that did it has died: the container has run and ended.
+void Core::started_before(Unit& one) {
+    one.phase = Phase::idle;
+    after_flush_.push_back([this, id = one.id, dones = std::exchange(one.on_started, {})] {
+        for (const auto& done : dones) done({});
+        Unit* ended = find(id);
+        if (!ended || ended->phase != Phase::idle) return;
+        const uint64_t end = log::end_position(log_folder(paths_, ended->info));
+        for (const auto& attachment : ended->attachments)
+            if (attachment->ended) attachment->ended(ended->info.state.exit_code, end);
+        if (ended->attachments.empty()) units_.erase(id);
+    });
+}
+
 void Core::started(std::vector<StartItem>& items) {
     for (auto& item : items) {
         Unit& one = unit(item.info.id);
+        // Given up because the guardian was killed. This process takes its place, and who asked asks again.
+        if (!item.status && item.status.error().code == Code::interrupted && guardian_is_gone()) {
+            one.phase = Phase::idle;
+            continue;
+        }
         if (item.status) {
             enter_running(one, item);
         } else {

@@ -173,10 +173,14 @@ void Core::kill(const std::string& id, const std::string& signal_text, Done done
     after_flush_.push_back([sent, done] { done(*sent); });
 }
 
-void Core::restart(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done) {
-    stop(id, timeout, [this, id, done](const Result<StopOutcome>& stopped) {
+void Core::restart(const std::string& id, uint64_t token, std::optional<Nanoseconds> timeout, StopDone done) {
+    if (answered_.contains({id, token})) {
+        done(StopOutcome{});  // made by a supervisor that died before it could answer
+        return;
+    }
+    stop(id, timeout, [this, id, token, done](const Result<StopOutcome>& stopped) {
         auto outcome = std::make_shared<StopOutcome>(*stopped);
-        start({id}, [this, id, done, outcome](const std::string&, const Status& status) {
+        start({id}, token, [this, id, done, outcome](const std::string&, const Status& status) {
             if (!status) {
                 done(base::Error(status.error()));
                 return;

@@ -59,7 +59,8 @@ void shrug_off_signals() {
 /// The loop below takes no heap: the table is its own mapping, everything else is on the stack.
 class Guardian {
 public:
-    explicit Guardian(GuardianArguments arguments) : arguments_(std::move(arguments)) {}
+    explicit Guardian(GuardianArguments arguments)
+        : arguments_(std::move(arguments)), state_(arguments_.paths.state_db()), socket_(arguments_.paths.supervisor_socket(arguments_.group)) {}
 
     bool start() {
         ::prctl(PR_SET_NAME, "compose");
@@ -90,7 +91,7 @@ private:
         auto* entries = static_cast<Kept*>(memory);
         for (size_t i = 0; i < capacity; i++) new (&entries[i]) Kept(i < table_.capacity ? table_.entries[i] : Kept{});
         if (table_.entries) ::munmap(table_.entries, table_.capacity * sizeof(Kept));
-        table_ = {entries, capacity};
+        table_ = {entries, capacity, &answered_};
         return true;
     }
 
@@ -115,7 +116,15 @@ private:
         ::close(arguments_.table_fd);
     }
 
+    /// Nothing runs, and the state or the way to us is gone (a removed root): there is nothing to be kept for anybody.
+    bool needless() const {
+        for (size_t i = 0; i < table_.capacity; i++)
+            if (table_.entries[i].used && !table_.entries[i].exited) return false;
+        return ::access(state_.c_str(), F_OK) != 0 || ::access(socket_.c_str(), F_OK) != 0;
+    }
+
     void fork_supervisor() {
+        if (supervisor_started_ != 0 && needless()) ::_exit(0);
         // One that crashes at once, again and again, is started ever more slowly, 20 ms up to 5 s; one that somebody killed
         // is not to blame.
         const bool blameless = supervisor_started_ == 0 || steady_ms() - supervisor_started_ > 10'000 || (last_signal_ == SIGKILL && ++kills_ < 1000);
@@ -186,7 +195,7 @@ private:
     /// One message; false: none there.
     bool take_messages() {
         GuardMessage message;
-        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kKeptFds)];
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kSentFds)];
         iovec data{&message, sizeof message};
         msghdr header{};
         header.msg_iov = &data;
@@ -195,12 +204,12 @@ private:
         header.msg_controllen = sizeof control;
         ssize_t n = ::recvmsg(link_, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (n != static_cast<ssize_t>(sizeof message)) return false;
-        int fds[kKeptFds];
+        int fds[kSentFds];
         size_t count = 0;
         for (cmsghdr* each = CMSG_FIRSTHDR(&header); each; each = CMSG_NXTHDR(&header, each)) {
             if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
             size_t here = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-            for (size_t i = 0; i < here && count < kKeptFds; i++) std::memcpy(&fds[count++], CMSG_DATA(each) + i * sizeof(int), sizeof(int));
+            for (size_t i = 0; i < here && count < kSentFds; i++) std::memcpy(&fds[count++], CMSG_DATA(each) + i * sizeof(int), sizeof(int));
         }
         switch (message.type) {
             case GuardMessage::keep: keep(message, fds, count); return true;
@@ -227,7 +236,8 @@ private:
         size_t place = 0;
         while (place < table_.capacity && table_.entries[place].used) place++;
         if (place == table_.capacity && !grow(table_.capacity * 2)) {
-            for (size_t i = 0; i < count; i++) ::close(fds[i]);  // without memory it is reaped as an unknown one
+            for (size_t i = 0; i < count; i++) ::close(fds[i]);  // without memory it gets no go and is reaped as an unknown one
+            ::kill(message.pid, SIGKILL);
             return;
         }
         Kept& entry = table_.entries[place];
@@ -235,10 +245,16 @@ private:
         entry.used = true;
         entry.pid = message.pid;
         entry.id = message.id;
+        entry.started = message.time;
+        if (message.token != 0) answered_[next_answered_++ % kAnswered] = {message.token, message.id};
         size_t next = 0;
         for (uint32_t i = 0; i < kKeptFds; i++)
             if ((message.fd_mask & (1u << i)) != 0 && next < count) entry.fds[i] = fds[next++];
         if (entry.fds[kPidFd] >= 0) watch(entry.fds[kPidFd], place);
+        if ((message.fd_mask & (1u << kGo)) != 0 && next < count) {
+            (void)!::write(fds[next], "G", 1);  // a child that was killed meanwhile reads nothing
+            ::close(fds[next]);
+        }
     }
 
     static void close_fd(int& fd) {
@@ -311,7 +327,10 @@ private:
     }
 
     GuardianArguments arguments_;
+    std::string state_, socket_;  ///< paths, made before the loop
     GuardTable table_;
+    std::array<Answered, kAnswered> answered_{};
+    size_t next_answered_ = 0;
     int epoll_ = -1, exits_ = -1, link_ = -1, supervisor_fd_ = -1;
     off_t exits_size_ = 0;
     pid_t supervisor_ = -1;

@@ -3,7 +3,8 @@
 // outlive it, reaps the containers and writes down how they ended. The supervisor is its fork, so the table below and all
 // its fds are simply there in a new one: nothing is handed over, nothing can be lost on the way.
 //
-//     supervisor ── Keep(id, pid, fds) ──▶ guardian        before the container's program runs
+//     supervisor ── Keep(id, pid, fds) ──▶ guardian        a container waits for its go, which the guardian gives: so a
+//                                                          program that runs is known here, whenever the supervisor dies
 //     supervisor ── DropStdin(id) ───────▶                 its end of a stdin that belongs to an attached client now
 //     supervisor ── Forget(id, pid) ─────▶                 the exit is in the store
 //     supervisor ── Finish ──────────────▶                 nothing runs any more: both end
@@ -30,6 +31,8 @@ enum KeptFd : uint32_t {
     kTerminal,   ///< pty master
     kTerminalPipe,  ///< write end of the pipe between terminal and log
     kKeptFds,
+    kGo = kKeptFds,  ///< where the go is written; not kept
+    kSentFds,
 };
 
 constexpr size_t kIdLength = 64;
@@ -40,7 +43,8 @@ struct GuardMessage {
     uint32_t fd_mask = 0;  ///< bit KeptFd: an fd follows, in this order
     int32_t pid = 0;
     int32_t status = 0;    ///< wait status; kStatusUnknown
-    int64_t time = 0;
+    int64_t time = 0;        ///< of the exit; with keep of the start, which tells one run of a container from another
+    uint64_t token = 0;      ///< of the request that this start answers; 0: of none
     std::array<char, kIdLength> id{};
     std::string id_text() const { return {id.data(), strnlen(id.data(), id.size())}; }
     void set_id(const std::string& text) {
@@ -60,15 +64,25 @@ struct Kept {
     bool used = false, exited = false;
     bool foreign = false;  ///< not our child any more: its first guardian was killed
     int32_t pid = 0, status = 0;
-    int64_t time = 0;
+    int64_t time = 0;      ///< of its exit
+    int64_t started = 0;
     std::array<char, kIdLength> id{};
     std::array<int, kKeptFds> fds{-1, -1, -1, -1, -1, -1};
 };
+
+/// A start that a request asked for. The request is made again when its supervisor dies before the answer, and the start is not.
+struct Answered {
+    uint64_t token = 0;
+    std::array<char, kIdLength> id{};
+};
+/// The last ones; who asks again does so within moments.
+constexpr size_t kAnswered = 256;
 
 /// What both processes see at the fork.
 struct GuardTable {
     Kept* entries = nullptr;
     size_t capacity = 0;
+    const std::array<Answered, kAnswered>* answered = nullptr;
 };
 
 struct GuardianArguments {

@@ -31,6 +31,7 @@ struct Request {
     std::string signal, network;
     std::string endpoint;  ///< JSON of an Endpoint
     bool start = false;    ///< attach: starts it first
+    uint64_t token = 0;    ///< start, restart, attach: the same when the request is made again after a supervisor's death
     uint64_t position = 0; ///< attach with start: of the log, before
 };
 std::string to_json(const Request& request);

@@ -128,7 +128,7 @@ void Server::handle(Id id, const Request& request) {
     };
     auto done = [this, id, first](const Status& status) { finish(id, status, first); };
     if (verb == "start") {
-        core_.start(request.ids, [one_done](const std::string& container, const Status& status) {
+        core_.start(request.ids, request.token, [one_done](const std::string& container, const Status& status) {
             Reply each;
             each.id = container;
             if (!status) each.error = status.error();
@@ -137,7 +137,7 @@ void Server::handle(Id id, const Request& request) {
     } else if (verb == "stop") {
         for (size_t i = 0; i < request.ids.size(); i++) core_.stop(request.ids[i], timeout_of(i), stopped(request.ids[i]));
     } else if (verb == "restart") {
-        for (size_t i = 0; i < request.ids.size(); i++) core_.restart(request.ids[i], timeout_of(i), stopped(request.ids[i]));
+        for (size_t i = 0; i < request.ids.size(); i++) core_.restart(request.ids[i], request.token, timeout_of(i), stopped(request.ids[i]));
     } else if (verb == "kill") {
         core_.kill(first, request.signal, done);
     } else if (verb == "pause" || verb == "unpause") {
@@ -173,7 +173,7 @@ void Server::attach(Id id, const Request& request) {
         return;
     }
     take_attachment(id, container, core_.attach_ahead(container, request.position));
-    core_.start({container}, [this, id, container](const std::string&, const Status& status) {
+    core_.start({container}, request.token, [this, id, container](const std::string&, const Status& status) {
         if (status) {
             attached(id, container);
         } else {

@@ -104,6 +104,7 @@ void Starter::run(std::vector<StartItem>& items) {
     for (auto* item : good)
         if (item->status && !item->keep_network) item->status = reserve_ports(*item);
     publish(good);
+    store_endpoints(good);
 
     std::vector<std::optional<runtime::Starting>> starting(items.size());
     const size_t threads = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 4);
@@ -171,6 +172,9 @@ Result<runtime::Starting> Starter::begin(StartItem& item) {
         if (spec.stdin_open) std::tie(in, channels.in) = TRY(make_pipe());
         input.stdio = {in.get(), out.get(), err.get()};
     }
+    auto [go, give_go] = TRY(make_pipe());
+    input.go = go.get();
+    input.go_keeper = guardian_;
     auto plan = TRY(runtime::prepare(std::move(input)));
     if (spec.tty) {
         channels.terminal = plan.take_terminal();
@@ -181,7 +185,7 @@ Result<runtime::Starting> Starter::begin(StartItem& item) {
     item.started = base::now();  // before it runs: a short one may have ended when this thread comes back
     auto starting = TRY(runtime::start(std::move(plan), {.sibling = true}));
     auto process = TRY(base::PidFd::open(starting.pid()));
-    keep_(info.id, process, channels);
+    TRY_VOID(keep_(info.id, {process, channels, item.started, item.token, give_go.get()}));
     return starting;
 }
 

@@ -27,8 +27,18 @@ struct Channels {
     base::UniqueFd terminal, terminal_pipe;   ///< pty master; write end of the pipe whose read end is `out`
 };
 
+/// A container that was cloned and waits for its go.
+struct Launched {
+    const base::PidFd& process;
+    const Channels& channels;
+    Time started = 0;
+    uint64_t token = 0;
+    int go = -1;  ///< a byte written here lets it run; -1: it does already
+};
+
 struct StartItem {
     ContainerInfo info;        ///< as stored
+    uint64_t token = 0;        ///< of the request
     bool keep_network = false; ///< a restart: the namespace, addresses, ports and resolver are there
 
     // results
@@ -69,10 +79,11 @@ private:
 
 class Starter {
 public:
-    /// `keep` hands a started process with its fds to the guardian; called from several threads.
-    using Keep = std::function<void(const std::string& id, const base::PidFd& process, const Channels& channels)>;
-    Starter(const store::Paths& paths, store::Store& store, NetworkServices& services, Keep keep)
-        : paths_(paths), store_(store), services_(services), keep_(std::move(keep)) {}
+    /// `keep` hands a cloned process with its fds to the guardian, which lets it run; called from several threads. `guardian` is
+    /// a socket whose hang-up is the guardian's end: what waits for its go is given up then.
+    using Keep = std::function<base::Status(const std::string& id, const Launched& launched)>;
+    Starter(const store::Paths& paths, store::Store& store, NetworkServices& services, Keep keep, int guardian)
+        : paths_(paths), store_(store), services_(services), keep_(std::move(keep)), guardian_(guardian) {}
 
     /// Fills in the results. Called from a worker thread, one call at a time or several.
     void run(std::vector<StartItem>& items);
@@ -97,6 +108,7 @@ private:
     void set_up_networks(std::vector<StartItem*>& items);
     base::Status reserve_ports(StartItem& item);
     void publish(const std::vector<StartItem*>& items);
+    void store_endpoints(const std::vector<StartItem*>& items);
     base::Result<runtime::Starting> begin(StartItem& item);
     base::Result<std::vector<runtime::ResolvedMount>> resolve_mounts(const ContainerInfo& container, int root_fd);
     base::Result<std::vector<runtime::FileBind>> write_network_files(const StartItem& item);
@@ -108,6 +120,7 @@ private:
     store::Store& store_;
     NetworkServices& services_;
     Keep keep_;
+    int guardian_;
     std::mutex images_mutex_;
     std::unique_ptr<image::ImageStore> images_;
     std::map<std::string, std::shared_ptr<const ImageParts>> image_cache_;

@@ -185,6 +185,19 @@ void Starter::publish(const std::vector<StartItem*>& items) {
         if (item->status && item->published) item->status = base::Error(published.error());
 }
 
+/// Before anything runs, so that a supervisor that takes over a container which this one could no longer store knows them.
+void Starter::store_endpoints(const std::vector<StartItem*>& items) {
+    auto needed = [](const StartItem* item) { return item->status && !item->keep_network && !item->endpoints.empty(); };
+    if (std::none_of(items.begin(), items.end(), needed)) return;
+    auto stored = store_.transaction([&]() -> Status {
+        for (const auto* item : items)
+            if (needed(item)) TRY_VOID(store_.set_runtime(item->info.id, item->endpoints, item->ports));
+        return {};
+    });
+    for (auto* item : items)
+        if (!stored && needed(item)) item->status = base::Error(stored.error());
+}
+
 Result<std::vector<runtime::FileBind>> Starter::write_network_files(const StartItem& item) {
     const ContainerSpec& spec = item.info.spec;
     const std::string folder = paths_.container_run(item.info.id);

@@ -48,6 +48,8 @@ void EngineTest::SetUp() {
 }
 
 void EngineTest::TearDown() {
+    // Also what a failed test left while it had no engine.
+    if (!engine_ && !root_.empty()) engine_ = open();
     if (!engine_) return;
     remove_everything();
     auto left = engine_->containers({});
