@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "run/actions.h"
+#include "run/place.h"
 
 namespace compose::run {
 namespace {
@@ -152,6 +153,7 @@ private:
         if (about.kind == Kind::remove_network || about.kind == Kind::remove_volume || about.kind == Kind::remove_image)
             if (error.code == base::Code::conflict && state(id).next.empty()) return true;  // told as "still in use"
         if (error.code == base::Code::interrupted && cancelled()) return false;
+        if (!error.at) error.at = place_of(*work_.project, about, error);
         if (about.optional) {
             if (about.kind == Kind::pull) reporter_.note(about, "Warning", Phase::warning, error.message());
             if (about.kind == Kind::wait && work_.warn) work_.warn(error.message());
