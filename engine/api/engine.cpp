@@ -56,7 +56,7 @@ Result<base::UniqueFd> EngineImpl::lock_group(const std::function<void(const std
 
 Result<image::ImageStore*> EngineImpl::image_store() {
     std::lock_guard lock(mutex_);
-    if (!images_) images_ = TRY(image::ImageStore::open(paths().root));
+    if (!images_) images_ = TRY(image::ImageStore::open(paths().root, options_.registries));
     return images_.get();
 }
 

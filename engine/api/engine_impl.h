@@ -36,6 +36,10 @@ public:
     Result<std::pair<std::vector<std::string>, uint64_t>> prune_images(bool all) override;
     Status save_images(const std::vector<std::string>& references, int fd) override;
     Result<std::vector<std::string>> load_images(int fd) override;
+    Result<std::string> import_image(int fd, const CommitOptions& options) override;
+    Result<ImageDetail> image_detail(const std::string& reference) override;
+    Result<VerifyResult> verify_images(const VerifyOptions& options) override;
+    Result<DiskUsage> disk_usage() override;  // usage.cpp
 
     // networks.cpp
     Result<NetworkInfo> create_network(const NetworkSpec& spec) override;

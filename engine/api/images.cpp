@@ -20,7 +20,14 @@ image::ImageInUse EngineImpl::image_in_use() {
         store::Store::ContainerQuery query;
         query.image_id = id;
         auto found = store().containers(query);
-        return !found || !found->empty();  // unknown counts as used
+        if (!found || !found->empty()) return true;  // unknown counts as used
+        auto all = store().containers({});
+        if (!all) return true;
+        for (const ContainerInfo& container : *all)  // images that are mounted
+            for (const Mount& mount : container.spec.mounts)
+                if (mount.type == Mount::Type::image)
+                    if (auto mounted = image(mount.source); mounted && mounted->id == id) return true;
+        return false;
     };
 }
 
@@ -87,6 +94,23 @@ Result<std::vector<std::string>> EngineImpl::load_images(int fd) {
     auto loaded = TRY(images->load(fd));
     for (const auto& name : loaded) (void)store().add_event(image_event("load", name, name));  // ignored: only news
     return loaded;
+}
+
+Result<std::string> EngineImpl::import_image(int fd, const CommitOptions& options) {
+    auto* images = TRY(image_store());
+    std::string id = TRY(images->import(fd, options));
+    (void)store().add_event(image_event("import", id, options.reference.empty() ? id : options.reference));  // ignored: only news
+    return id;
+}
+
+Result<ImageDetail> EngineImpl::image_detail(const std::string& reference) {
+    auto* images = TRY(image_store());
+    return images->detail(reference);
+}
+
+Result<VerifyResult> EngineImpl::verify_images(const VerifyOptions& options) {
+    auto* images = TRY(image_store());
+    return images->verify(options);
 }
 
 }  // namespace engine::api

@@ -118,6 +118,19 @@ std::string Authenticator::known(const std::string& host, const std::string& sco
     return {};
 }
 
+std::string Authenticator::refresh_token() {
+    std::lock_guard lock(mutex_);
+    return refresh_token_;
+}
+
+Result<std::optional<Credential>> Authenticator::credential(const std::string& domain, const std::string& repository) {
+    std::lock_guard lock(credential_mutex_);
+    if (auto found = asked_.find({domain, repository}); found != asked_.end()) return found->second;
+    auto credential = TRY(credentials_(domain, repository));
+    asked_[{domain, repository}] = credential;
+    return credential;
+}
+
 void Authenticator::forget(const std::string& host, const std::string& scope) {
     std::lock_guard lock(mutex_);
     known_.erase({host, scope});
@@ -130,7 +143,9 @@ Result<std::string> Authenticator::answer(const std::string& host, const std::st
     for (const std::string& header : headers)
         for (Challenge& challenge : parse_challenges(header)) challenges.push_back(std::move(challenge));
     auto of = [&](const char* scheme) { return std::find_if(challenges.begin(), challenges.end(), [&](const Challenge& c) { return c.scheme == scheme; }); };
-    auto credential = TRY(credentials_(domain));
+    // "repository:NAME:pull": a credential may be of one repository (podman's auth.json).
+    std::string repository = scope.starts_with("repository:") ? scope.substr(11, scope.find(':', 11) - 11) : "";
+    auto credential = TRY(this->credential(domain, repository));
     auto keep = [&](const std::string& key, std::string value, int64_t seconds) {
         std::lock_guard lock(mutex_);
         known_[{host, key}] = {value, base::now() + seconds * 1'000'000'000};
@@ -151,7 +166,6 @@ Result<std::string> Authenticator::answer(const std::string& host, const std::st
         request.tls = realm.find("://" + host) != std::string::npos ? tls : TlsSettings{.verify = tls.verify, .ca_pem = tls.ca_pem, .client_cert = "", .client_key = ""};
         request.cancel = cancel;
         request.limit = 1u << 20;
-        bool posted = false;
         std::expected<HttpResponse, HttpError> response;
         auto by_get = [&] {
             request.method = "GET";
@@ -159,6 +173,7 @@ Result<std::string> Authenticator::answer(const std::string& host, const std::st
             request.headers.clear();
             request.url = realm + (realm.find('?') == std::string::npos ? "?" : "&") + "client_id=" + std::string(kClient);
             if (!service.empty()) request.url += "&service=" + url_encode(service);
+            if (want_refresh_token_) request.url += "&offline_token=true";
             for (const std::string& part : base::split(scope, ' '))
                 if (!part.empty()) request.url += "&scope=" + url_encode(part);
             if (credential && !credential->user.empty() && credential->identity_token.empty())
@@ -166,17 +181,13 @@ Result<std::string> Authenticator::answer(const std::string& host, const std::st
             return http_.perform(request);
         };
         if (credential && !credential->identity_token.empty()) {
-            posted = true;
             request.method = "POST";
             request.url = realm;
             request.headers = {"Content-Type: application/x-www-form-urlencoded"};
             request.body = "grant_type=refresh_token&service=" + url_encode(service) + "&client_id=" + std::string(kClient) + "&scope=" + url_encode(scope) +
                            "&refresh_token=" + url_encode(credential->identity_token);
             response = http_.perform(request);
-            if (response && (response->status == 404 || response->status == 405)) {
-                response = by_get();
-                posted = false;
-            }
+            if (response && (response->status == 404 || response->status == 405)) response = by_get();
         } else {
             response = by_get();
         }
@@ -194,12 +205,15 @@ Result<std::string> Authenticator::answer(const std::string& host, const std::st
         int64_t seconds = std::clamp<int64_t>(object.number("expires_in", 60), 60, 86400);
         TRY_VOID(object.status());
         if (token.empty() || token.find_first_of("\r\n") != std::string::npos) return refused(domain, "the token service's answer holds no token");
-        (void)posted;
+        if (std::string refresh = object.text("refresh_token"); !refresh.empty()) {
+            std::lock_guard lock(mutex_);
+            refresh_token_ = refresh;
+        }
         return keep(scope, "Bearer " + token, seconds - 10);
     }
     if (of("basic") != challenges.end()) {
         if (!credential || credential->user.empty()) return refused(domain, "authentication required");
-        return keep("", "Basic " + base64_encode(credential->user + ":" + credential->password), 86400);
+        return keep(scope, "Basic " + base64_encode(credential->user + ":" + credential->password), 86400);
     }
     return refused(domain, challenges.empty() ? "the registry's challenge cannot be read" : "authentication by " + base::quote(challenges[0].scheme) + " is not known");
 }

@@ -29,8 +29,9 @@ std::optional<std::string> base64_decode(std::string_view text);
 /// Answers challenges; keeps tokens until shortly before they end. For one client, from any thread.
 class Authenticator {
 public:
-    Authenticator(HttpClient& http, std::function<base::Result<std::optional<Credential>>(const std::string& domain)> credentials)
-        : http_(http), credentials_(std::move(credentials)) {}
+    /// `want_refresh_token`: token services are asked for one.
+    Authenticator(HttpClient& http, CredentialSource credentials, bool want_refresh_token = false)
+        : http_(http), credentials_(std::move(credentials)), want_refresh_token_(want_refresh_token) {}
 
     /// What to send with the first request: a token or credential known to work, else empty.
     std::string known(const std::string& host, const std::string& scope);
@@ -40,15 +41,23 @@ public:
                                      const std::string& scope, const TlsSettings& tls, const std::atomic<bool>* cancel);
     /// The token did not help: forget it.
     void forget(const std::string& host, const std::string& scope);
+    /// The refresh token that came with the last token, if one did.
+    std::string refresh_token();
 
 private:
     struct Known {
         std::string value;
         int64_t until = 0;  ///< ns since 1970
     };
+    /// Asked once for each: a helper is a process, and may ask a person.
+    base::Result<std::optional<Credential>> credential(const std::string& domain, const std::string& repository);
+
     HttpClient& http_;
-    std::function<base::Result<std::optional<Credential>>(const std::string&)> credentials_;
-    std::mutex mutex_;
+    CredentialSource credentials_;
+    bool want_refresh_token_;
+    std::mutex mutex_, credential_mutex_;
+    std::string refresh_token_;
+    std::map<std::pair<std::string, std::string>, std::optional<Credential>> asked_;
     std::map<std::pair<std::string, std::string>, Known> known_;
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -63,10 +64,19 @@ Result<std::pair<int, std::string>> run_helper(const std::string& name, const st
     ::posix_spawn_file_actions_adddup2(&actions, out_write.get(), 1);
     std::string verb_copy = verb;
     char* argv[] = {program.data(), verb_copy.data(), nullptr};
+    posix_spawnattr_t attributes;  // what this program ignores or blocks is not the helper's
+    ::posix_spawnattr_init(&attributes);
+    sigset_t every, none;
+    sigfillset(&every);
+    sigemptyset(&none);
+    ::posix_spawnattr_setsigdefault(&attributes, &every);
+    ::posix_spawnattr_setsigmask(&attributes, &none);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
     pid_t pid = -1;
-    int error = ::posix_spawnp(&pid, program.c_str(), &actions, nullptr, argv, environ);
+    int error = ::posix_spawnp(&pid, program.c_str(), &actions, &attributes, argv, environ);
     ::posix_spawn_file_actions_destroy(&actions);
-    if (error != 0) return fail_errno("run credential helper " + program, error);
+    ::posix_spawnattr_destroy(&attributes);
+    if (error != 0) return fail_errno("run credential helper " + program + " that config.json names", error);
     in_read.reset();
     out_write.reset();
     (void)base::write_all(in_write.get(), input);  // ignored: a helper may end without reading
@@ -192,8 +202,9 @@ Status change_file(const std::function<Status(json::object&)>& change) {
     return written;
 }
 
-/// The helper that keeps a registry's credential, empty: the file itself.
-Result<std::string> helper_for(const std::string& domain) {
+}  // namespace
+
+Result<std::string> credential_helper(const std::string& domain) {
     auto text = base::read_file(docker_config_dir() + "/config.json", kFileLimit);
     if (!text || base::trim(*text).empty()) return std::string();
     json::value value = TRY(parse_json(*text, kFileLimit, "config.json"));
@@ -201,15 +212,15 @@ Result<std::string> helper_for(const std::string& domain) {
     auto helpers = object.map("credHelpers");
     for (const std::string& key : keys_for(domain))
         if (auto helper = helpers.find(key); helper != helpers.end()) return helper->second;
-    return object.text("credsStore");
+    std::string store = object.text("credsStore");
+    TRY_VOID(object.status());
+    return store;
 }
-
-}  // namespace
 
 Status store_credential(const std::string& domain, const Credential& credential) {
     std::string key = keys_for(domain)[0];
     bool token = !credential.identity_token.empty();
-    if (std::string helper = TRY(helper_for(domain)); !helper.empty()) {
+    if (std::string helper = TRY(credential_helper(domain)); !helper.empty()) {
         json::object object{{"ServerURL", key}, {"Username", token ? "<token>" : credential.user}, {"Secret", token ? credential.identity_token : credential.password}};
         auto [status, text] = TRY(run_helper(helper, "store", json::serialize(object)));
         if (status != 0) return fail(Code::permission, "credential helper docker-credential-" + helper + ": " + base::printable(base::trim(text).substr(0, 300)));
@@ -227,7 +238,7 @@ Status store_credential(const std::string& domain, const Credential& credential)
 }
 
 Status logout(const std::string& domain) {
-    if (std::string helper = TRY(helper_for(domain)); !helper.empty()) {
+    if (std::string helper = TRY(credential_helper(domain)); !helper.empty()) {
         bool removed = false;
         for (const std::string& key : keys_for(domain)) removed |= TRY(run_helper(helper, "erase", key + "\n")).first == 0;
         if (removed) return {};

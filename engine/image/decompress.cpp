@@ -32,9 +32,9 @@ protected:
     }
     Result<std::string_view> give(std::string_view bytes) {
         given_ += bytes.size();
-        if (given_ > limits_.bytes) return fail(Code::corrupt, "unpacks to more than " + std::to_string(limits_.bytes) + " bytes: refused as a bomb");
-        if (given_ > (64u << 20) && limits_.ratio != 0 && given_ / limits_.ratio > taken_)
-            return fail(Code::corrupt, "unpacks to more than " + std::to_string(limits_.ratio) + " times its size: refused as a bomb");
+        if (given_ > limits_.bytes) return fail(Code::corrupt, "unpacks to more than " + std::to_string(limits_.bytes) + " bytes: refused as a bomb (COMPOSE_IMAGE_SIZE sets the limit)");
+        if (given_ > limits_.ratio_from && limits_.ratio != 0 && given_ / limits_.ratio > taken_)
+            return fail(Code::corrupt, "unpacks to more than " + std::to_string(limits_.ratio) + " times its size: refused as a bomb (COMPOSE_IMAGE_RATIO sets the limit)");
         return bytes;
     }
 

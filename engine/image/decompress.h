@@ -17,7 +17,8 @@ Packing packing_of(std::string_view first_bytes);
 /// Bombs: what a stream may unpack to.
 struct UnpackLimits {
     uint64_t bytes = uint64_t{1} << 40;  ///< in all
-    uint64_t ratio = 2000;               ///< times its packed size, once it is larger than 64 MiB unpacked
+    uint64_t ratio = 250;                ///< times its packed size, once it is larger than `ratio_from` unpacked; 0: any
+    uint64_t ratio_from = uint64_t{4} << 30;  ///< below, files of zeros are what databases bring along
 };
 
 /// The unpacked bytes of `packed` (gzip of several members by ISA-L, zstd of several frames and skippable ones, or as it is).

@@ -39,8 +39,8 @@ std::string chain_key(const std::vector<std::string>& diff_ids, size_t position)
 ImageStore::ImageStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ImageStore::~ImageStore() = default;
 
-Result<std::unique_ptr<ImageStore>> ImageStore::open(const std::string& root) {
-    auto impl = std::make_unique<Impl>(root);
+Result<std::unique_ptr<ImageStore>> ImageStore::open(const std::string& root, RegistryAccess access) {
+    auto impl = std::make_unique<Impl>(root, std::move(access));
     TRY_VOID(impl->files.prepare().context("open the images"));
     return std::unique_ptr<ImageStore>(new ImageStore(std::move(impl)));
 }
@@ -53,6 +53,7 @@ Result<ImageInfo> ImageStore::Impl::info(const ImageRow& row) {
     for (const TagRow& tag : TRY(tables.tags(row.id))) {
         image.references.push_back(tag.reference);
         image.tagged = std::max(image.tagged, tag.tagged);
+        image.pulled = std::max(image.pulled, tag.checked);
     }
     if (image.tagged == 0) image.tagged = row.added;
     for (const DigestRow& digest : TRY(tables.digests(row.id))) image.repo_digests.push_back(digest.name + "@" + digest.digest);
@@ -86,7 +87,27 @@ Result<ImageInfo> ImageStore::Impl::info_of(const std::string& id) {
     return info(*row);
 }
 
-Result<ImageInfo> ImageStore::find(const std::string& reference) { return impl_->info_of(TRY(impl_->id_of(reference))); }
+Result<ImageInfo> ImageStore::find(const std::string& reference) {
+    ImageInfo image = TRY(impl_->info_of(TRY(impl_->id_of(reference))));
+    if (auto named = Reference::parse(reference); named && !looks_like_id(reference))
+        if (auto tag = TRY(impl_->tables.tag(named->canonical()))) {
+            image.tagged = tag->tagged;
+            image.pulled = tag->checked;
+        }
+    return image;
+}
+
+Result<ImageDetail> ImageStore::detail(const std::string& reference) {
+    std::string id = TRY(impl_->id_of(reference));
+    auto row = TRY(impl_->tables.image(id));
+    if (!row) return no_such_image(reference);
+    ImageDetail detail;
+    detail.image = TRY(impl_->info(*row));
+    for (const LayerRow& layer : TRY(impl_->tables.layers_of(id))) detail.layer_sizes.push_back(layer.size);
+    detail.layer_dirs = TRY(layer_dirs(id));
+    detail.config = std::move(row->config);
+    return detail;
+}
 
 Result<std::vector<ImageInfo>> ImageStore::list() {
     std::vector<ImageInfo> images;
@@ -120,19 +141,32 @@ Result<std::string> ImageStore::config_json(const std::string& image_id) {
     return std::move(row->config);
 }
 
-Result<std::vector<ImageUsage>> ImageStore::usage() {
+Result<StoreUsage> ImageStore::usage(const ImageInUse& in_use) {
     auto images = TRY(impl_->tables.images());
+    StoreUsage result;
     std::map<std::string, uint64_t> sizes;
-    for (const LayerRow& layer : TRY(impl_->tables.layers())) sizes[layer.key] = layer.size;
+    for (const LayerRow& layer : TRY(impl_->tables.layers())) {
+        sizes[layer.key] = layer.size;
+        result.layers += layer.size;
+        result.packed += layer.blob_size;
+    }
     std::map<std::string, int> users;
-    for (const ImageRow& image : images)
-        for (const std::string& key : std::set<std::string>(image.layers.begin(), image.layers.end())) ++users[key];
-    std::vector<ImageUsage> result;
+    std::set<std::string> busy;
+    auto keys_of = [](const ImageRow& image) { return std::set<std::string>(image.layers.begin(), image.layers.end()); };
+    for (const ImageRow& image : images) {
+        bool used = in_use && in_use(image.id);
+        for (const std::string& key : keys_of(image)) {
+            ++users[key];
+            if (used) busy.insert(key);
+        }
+    }
+    for (const auto& [key, size] : sizes)
+        if (!busy.contains(key)) result.unused_layers += size;
     for (const ImageRow& image : images) {
         ImageUsage usage{image.id, image.size, 0};
-        for (const std::string& key : std::set<std::string>(image.layers.begin(), image.layers.end()))
+        for (const std::string& key : keys_of(image))
             if (users[key] > 1) usage.shared_size += sizes[key];
-        result.push_back(usage);
+        result.images.push_back(usage);
     }
     return result;
 }
@@ -174,7 +208,7 @@ Result<ImageInfo> ImageStore::Impl::keep_image(const std::string& config, const 
         if (tag && !tag->tag.empty()) {
             Reference named = *tag;
             named.digest.clear();
-            TRY_VOID(tables.put_tag({named.canonical(), row.id, base::now()}));
+            TRY_VOID(tables.put_tag({named.canonical(), row.id, row.added, digest ? row.added : 0}));  // a digest: a registry just said so
         }
         if (digest) TRY_VOID(tables.put_digest({digest->name, digest->digest, row.id}));
         return {};
@@ -186,7 +220,7 @@ Status ImageStore::tag(const std::string& source, const std::string& target) {
     std::string id = TRY(impl_->id_of(source));
     Reference reference = TRY(Reference::parse(target));
     if (!reference.digest.empty()) return fail(Code::invalid, "refusing to create a tag with a digest reference");
-    return impl_->tables.put_tag({reference.canonical(), id, base::now()});
+    return impl_->tables.put_tag({reference.canonical(), id, base::now(), 0});
 }
 
 // ---- removing ---------------------------------------------------------------------------------------------------------

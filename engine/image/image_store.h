@@ -40,6 +40,12 @@ struct ImageUsage {
     uint64_t size = 0;         ///< of its layers unpacked
     uint64_t shared_size = 0;  ///< of which other images have too
 };
+struct StoreUsage {
+    std::vector<ImageUsage> images;
+    uint64_t layers = 0;         ///< each counted once, unpacked
+    uint64_t unused_layers = 0;  ///< of those, in layers that only unused images have
+    uint64_t packed = 0;
+};
 
 /// Says whether a container uses the image; asked with the full id. Empty function: nothing uses any.
 using ImageInUse = std::function<bool(const std::string& id)>;
@@ -47,7 +53,7 @@ using ImageInUse = std::function<bool(const std::string& id)>;
 class ImageStore {
 public:
     /// Cheap (no network, no database until needed): folders are made and leftovers of dead processes are swept.
-    static Result<std::unique_ptr<ImageStore>> open(const std::string& root);
+    static Result<std::unique_ptr<ImageStore>> open(const std::string& root, RegistryAccess access = {});
     ~ImageStore();
 
     /// All layers of all images under one bound; one result per request, in order. Docker's words for what a registry lacks.
@@ -65,11 +71,11 @@ public:
 
     Status push(const std::string& reference, const PushOptions& options);
     /// The digest a registry gives for a reference, without pulling.
-    Result<std::string> resolve_digest(const std::string& reference, bool tls_verify = true);
+    Result<std::string> resolve_digest(const std::string& reference);
 
     /// A tar that is both docker-archive and OCI layout.
     Status save(const std::vector<std::string>& references, int fd);
-    /// docker-archive or OCI layout, plain, gzip or zstd. Returns the references (or ids of nameless images) loaded.
+    /// docker-archive or OCI layout, plain, gzip or zstd; or an open folder with either. Returns the references (or ids of nameless images) loaded.
     Result<std::vector<std::string>> load(int fd);
     /// A one-layer image of a tar of a root file system, as `docker import`. Returns the id.
     Result<std::string> import(int fd, const CommitOptions& options);
@@ -82,9 +88,10 @@ public:
     Result<std::vector<std::string>> layer_dirs(const std::string& image_id);
     /// The bytes of the configuration as the registry gave them.
     Result<std::string> config_json(const std::string& image_id);
-    Result<std::vector<ImageUsage>> usage();
-    /// Hashes blobs again, counts layers; returns what is wrong, a line each. With `repair`, broken ones are fetched again.
-    Result<std::vector<std::string>> verify(bool repair);
+    Result<ImageDetail> detail(const std::string& reference);
+    Result<StoreUsage> usage(const ImageInUse& in_use = {});
+    /// Hashes packed layers again, unpacks each once more and compares. With `repair`, what is broken is fetched or unpacked again.
+    Result<VerifyResult> verify(const VerifyOptions& options);
 
     struct Impl;  ///< store_impl.h, for the verbs' own files
 

@@ -12,6 +12,7 @@
 #include "image/chunk_queue.h"
 #include "image/decompress.h"
 #include "image/digest.h"
+#include "image/limits.h"
 
 namespace engine::image {
 namespace {
@@ -99,6 +100,7 @@ public:
     LayerUnpacker(const Staging& staging, const LayerInput& input) : staging_(staging), input_(input), hasher_(algorithm_of(input.expected_diff_id)) {}
 
     Result<UnpackedLayer> run() {
+        limits_ = TRY(image_limits());
         if (::mkdir(staging_.tree().c_str(), 0755) != 0) return fail_errno("make folder \"" + staging_.tree() + "\"");
         if (::chmod(staging_.tree().c_str(), 0755) != 0) return fail_errno("set the mode of \"" + staging_.tree() + "\"");
         tree_ = TRY(base::open_at(AT_FDCWD, staging_.tree(), O_RDONLY | O_DIRECTORY));
@@ -113,7 +115,7 @@ public:
 private:
     /// The unpacked bytes, hashed as they pass.
     Source hashed(Source packed) {
-        return [this, source = unpacked(std::move(packed))]() mutable -> Result<std::string_view> {
+        return [this, source = unpacked(std::move(packed), {.bytes = limits_.bytes, .ratio = limits_.ratio})]() mutable -> Result<std::string_view> {
             auto bytes = source();
             if (!bytes) {
                 if (bytes.error().code == Code::corrupt) bytes.error().what = input_.subject + ": " + bytes.error().what;
@@ -128,6 +130,8 @@ private:
 
     Status extract(const Source& source) {
         ExtractOptions options;
+        options.limits.entries = limits_.entries;
+        options.limits.bytes = limits_.bytes;
         options.layer = true;
         options.subject = input_.subject;
         options.cancel = input_.cancel;
@@ -191,6 +195,7 @@ private:
 
     const Staging& staging_;
     const LayerInput& input_;
+    ImageLimits limits_;
     Hasher hasher_;
     UniqueFd tree_;
     UnpackedLayer layer_;

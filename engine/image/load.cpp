@@ -10,6 +10,7 @@
 #include "image/decompress.h"
 #include "image/digest.h"
 #include "image/json_read.h"
+#include "image/limits.h"
 #include "image/store_impl.h"
 
 namespace engine::image {
@@ -196,6 +197,9 @@ private:
 Result<std::vector<std::string>> ImageStore::load(int fd) {
     impl_->sweep();
     ByteLock guard = TRY(impl_->files.guard());
+    struct stat status {};
+    if (::fstat(fd, &status) == 0 && S_ISDIR(status.st_mode)) return Loader(*impl_, fd).run();  // an OCI layout as a folder
+    ImageLimits limits = TRY(image_limits());
     Staging staging = TRY(impl_->files.stage());
     if (::mkdir(staging.tree().c_str(), 0700) != 0) return base::fail_errno("make folder \"" + staging.tree() + "\"");
     UniqueFd folder = TRY(base::open_at(AT_FDCWD, staging.tree(), O_RDONLY | O_DIRECTORY));
@@ -204,8 +208,9 @@ Result<std::vector<std::string>> ImageStore::load(int fd) {
     options.owner = {::geteuid(), ::getegid()};
     options.allow_devices = false;
     options.subject = "archive";
-    options.limits.entries = 200'000;
-    TRY(extract_tar(folder.get(), unpacked(from_fd(fd)), options));
+    options.limits.entries = std::min<uint64_t>(limits.entries, 200'000);
+    options.limits.bytes = limits.bytes;
+    TRY(extract_tar(folder.get(), unpacked(from_fd(fd), {.bytes = limits.bytes, .ratio = limits.ratio}), options));
     return Loader(*impl_, folder.get()).run();
 }
 

@@ -57,7 +57,7 @@ struct ImageJob {
 class Puller {
 public:
     Puller(ImageStore::Impl& store, const PullOptions& options)
-        : store_(store), options_(options), client_(RegistryOptions{.tls_verify = options.tls_verify, .cancel = options.cancel}) {}
+        : store_(store), options_(options), client_(RegistryOptions{.access = store.access_for(options.tls_verify), .cancel = options.cancel}) {}
 
     std::vector<Result<ImageInfo>> run(const std::vector<PullRequest>& requests);
 
@@ -70,7 +70,7 @@ private:
     Result<std::string> fetch_config(const ImageJob& image, const Descriptor& config);
     void fetch(LayerJob& layer);
     Result<LayerRow> fetch_layer(LayerJob& layer);
-    Result<LayerRow> fetch_once(LayerJob& layer);
+    Result<LayerRow> fetch_once(LayerJob& layer, bool mirrors);
     void finish(ImageJob& image);
     Result<ImageInfo> finish_image(ImageJob& image);
     void fail_image(ImageJob& image, Error error);
@@ -301,15 +301,15 @@ void Puller::fetch(LayerJob& layer) {
 Result<LayerRow> Puller::fetch_layer(LayerJob& layer) {
     ByteLock lock = TRY(store_.files.lock_layer(layer.key, options_.cancel));
     if (auto whole = TRY(store_.whole_layer(layer.key))) return std::move(*whole);  // another process was faster
-    auto row = fetch_once(layer);
+    auto row = fetch_once(layer, true);
     bool again = !row && row.error().code == Code::corrupt && row.error().what.find("damaged on the way") != std::string::npos;
     if (!again) return row;
     base::log::debug(row.error().message() + ": once more");
     layer.downloaded = 0;
-    return fetch_once(layer);
+    return fetch_once(layer, false);
 }
 
-Result<LayerRow> Puller::fetch_once(LayerJob& layer) {
+Result<LayerRow> Puller::fetch_once(LayerJob& layer, bool mirrors) {
     auto staging = std::make_unique<Staging>(TRY(store_.files.stage()));
     const Descriptor& descriptor = layer.descriptor;
     std::string on_disk = store_.files.blob_path(descriptor.digest);
@@ -347,7 +347,7 @@ Result<LayerRow> Puller::fetch_once(LayerJob& layer) {
             return fail(Code::corrupt, "blob " + descriptor.digest + " on this machine is damaged on the way to disk");
         };
     } else {
-        input.produce = [&](const Sink& sink) { return client_.blob(layer.reference, descriptor, counted(sink)); };
+        input.produce = [&](const Sink& sink) { return client_.blob(layer.reference, descriptor, counted(sink), mirrors); };
     }
     tell(layer, Phase::downloading, 0, true);
     UnpackedLayer unpacked = TRY(unpack_layer(*staging, input));
@@ -401,10 +401,10 @@ std::vector<Result<ImageInfo>> ImageStore::pull(const std::vector<PullRequest>& 
     return Puller(*impl_, options).run(requests);
 }
 
-Result<std::string> ImageStore::resolve_digest(const std::string& text, bool tls_verify) {
+Result<std::string> ImageStore::resolve_digest(const std::string& text) {
     Reference reference = TRY(Reference::parse(text));
     RegistryOptions options;
-    options.tls_verify = tls_verify;
+    options.access = impl_->access;
     return RegistryClient(std::move(options)).resolve(reference);
 }
 

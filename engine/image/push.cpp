@@ -63,7 +63,7 @@ Status ImageStore::push(const std::string& text, const PushOptions& options) {
     auto layers = TRY(impl_->tables.layers_of(*id));
     ByteLock guard = TRY(impl_->files.guard());
     auto [manifest, type] = TRY(impl_->manifest_of(*row, layers));
-    RegistryClient client(RegistryOptions{.tls_verify = options.tls_verify, .cancel = options.cancel});
+    RegistryClient client(RegistryOptions{.access = impl_->access_for(options.tls_verify), .cancel = options.cancel});
     auto tell = [&](Phase phase, const std::string& layer, uint64_t current, uint64_t total) {
         if (options.progress) options.progress({text, layer, phase, current, total});
     };

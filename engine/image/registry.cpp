@@ -39,7 +39,20 @@ Error status_error(const Endpoint& endpoint, const HttpResponse& response, const
     if (response.status == 401 || response.status == 403) code = Code::permission;
     if (response.status == 404) code = Code::not_found;
     std::string said = registry_error_text(response);
-    return fail(code, what + ": registry " + endpoint.host + " answers " + std::to_string(response.status) + (said.empty() ? "" : " (" + said + ")"));
+    std::string quota;
+    if (response.status == 429 && !response.header("ratelimit-limit").empty())
+        quota = "; its limit is " + base::printable(response.header("ratelimit-limit")) + ", left: " + base::printable(response.header("ratelimit-remaining"));
+    return fail(code, what + ": registry " + endpoint.host + " answers " + std::to_string(response.status) + (said.empty() ? "" : " (" + said + ")") + quota);
+}
+
+/// The upstream's name for a mirror that serves several (distribution-spec, registry proxying).
+std::string namespace_query(const Endpoint& endpoint, const std::string& domain) { return endpoint.mirror ? "?ns=" + domain : ""; }
+
+/// The registry's `Warning: 299 - "text"` (distribution-spec, warnings).
+void pass_on_warnings(const Endpoint& endpoint, const HttpResponse& response) {
+    auto [first, last] = response.headers.equal_range("warning");
+    for (auto it = first; it != last; ++it)
+        if (it->second.starts_with("299 ")) base::log::info("registry " + endpoint.host + ": " + base::printable(it->second.substr(4, 500)));
 }
 
 }  // namespace
@@ -61,22 +74,25 @@ std::string registry_error_text(const HttpResponse& response) {
 }
 
 RegistryClient::RegistryClient(RegistryOptions options)
-    : options_(std::move(options)), auth_(http_, options_.credentials ? options_.credentials : [](const std::string& domain) { return find_credential(domain); }) {}
+    : options_(std::move(options)), auth_(http_, options_.credentials ? options_.credentials : CredentialSource(find_credential), options_.refresh_token) {}
 
 Status RegistryClient::wait(int attempt, const std::string& retry_after) {
     using namespace std::chrono;
     milliseconds delay = std::min(options_.first_wait * (1 << std::min(attempt, 10)), options_.longest_wait);
     thread_local std::minstd_rand random(std::random_device{}());
     delay += milliseconds(random() % (static_cast<unsigned long>(delay.count()) / 2 + 1));
+    std::optional<int64_t> asked;  // seconds, or a date
     if (auto seconds_text = base::parse_int(retry_after); seconds_text && *seconds_text >= 0) {
-        delay = milliseconds(std::min<int64_t>(*seconds_text, 3600) * 1000);
+        asked = std::min<int64_t>(*seconds_text, 1'000'000);
     } else if (!retry_after.empty()) {
         if (auto api = CurlApi::load()) {
             time_t until = (*api)->getdate(retry_after.c_str(), nullptr);
-            if (until > 0) delay = milliseconds(std::clamp<int64_t>((until - base::now() / 1'000'000'000) * 1000, 0, 3'600'000));
+            if (until > 0) asked = std::clamp<int64_t>(until - base::now() / 1'000'000'000, 0, 1'000'000);
         }
     }
-    delay = std::min(delay, std::max(options_.longest_wait, milliseconds(0)));
+    if (asked && milliseconds(*asked * 1000) > options_.longest_asked)
+        return fail(Code::unavailable, "the registry asks to wait " + std::to_string(*asked) + " s before the next request: try again then");
+    if (asked) delay = milliseconds(*asked * 1000);
     // An atomic flag wakes nobody: looked at while waiting.
     auto deadline = steady_clock::now() + delay;
     std::mutex mutex;
@@ -164,7 +180,7 @@ Result<HttpResponse> RegistryClient::call(const std::string& domain, const Endpo
         if (response) {
             if (!retry_status(response->status) || last) return std::move(*response);
             base::log::debug("registry " + endpoint.host + " answers " + std::to_string(response->status) + ": trying again");
-            TRY_VOID(wait(attempt, response->header("retry-after")));
+            TRY_VOID(wait(attempt, response->header("retry-after")).context("registry " + endpoint.host + " answers " + std::to_string(response->status)));
             continue;
         }
         if (!response.error().retry || last) return std::move(response.error().error);
@@ -176,11 +192,12 @@ Result<HttpResponse> RegistryClient::call(const std::string& domain, const Endpo
 Result<RegistryClient::Fetched> RegistryClient::manifest(const Reference& reference, const std::string& tag_or_digest) {
     bool by_digest = tag_or_digest.find(':') != std::string::npos;
     std::optional<Error> last;
-    for (const Endpoint& endpoint : TRY(endpoints_for(reference, options_.tls_verify, false))) {
+    for (const Endpoint& endpoint : TRY(endpoints_for(reference, options_.access, false))) {
         Call request;
         request.path = endpoint.repository + "/manifests/" + tag_or_digest;
         request.scope = pull_scope(endpoint.repository);
         request.headers = accept_headers();
+        request.path += namespace_query(endpoint, reference.domain);
         auto response = call(reference.domain, endpoint, request);
         if (!response) {
             if (response.error().code == Code::interrupted) return std::move(response.error());
@@ -196,6 +213,7 @@ Result<RegistryClient::Fetched> RegistryClient::manifest(const Reference& refere
             last = status_error(endpoint, *response, "get the manifest");
             continue;
         }
+        pass_on_warnings(endpoint, *response);
         Fetched fetched;
         fetched.digest = digest_of(response->body, by_digest ? algorithm_of(tag_or_digest) : "sha256");
         fetched.media_type = base::trim(base::cut(response->header("content-type"), ';').first);
@@ -211,7 +229,7 @@ Result<RegistryClient::Fetched> RegistryClient::manifest(const Reference& refere
 
 Result<std::string> RegistryClient::resolve(const Reference& reference) {
     if (!reference.digest.empty()) return reference.digest;
-    Endpoint endpoint = TRY(endpoints_for(reference, options_.tls_verify, false)).back();
+    Endpoint endpoint = TRY(endpoints_for(reference, options_.access, false)).back();
     Call request;
     request.method = "HEAD";
     request.path = endpoint.repository + "/manifests/" + reference.tag;
@@ -234,7 +252,7 @@ Status RegistryClient::blob_from(const Reference& reference, const Endpoint& end
     };
     for (int attempt = 0;; ++attempt) {
         Call request;
-        request.path = endpoint.repository + "/blobs/" + blob.digest;
+        request.path = endpoint.repository + "/blobs/" + blob.digest + namespace_query(endpoint, reference.domain);
         request.scope = pull_scope(endpoint.repository);
         request.retry = false;  // each attempt asks for another range
         if (offset > 0) request.headers.push_back("Range: bytes=" + std::to_string(offset) + "-");
@@ -271,7 +289,7 @@ Status RegistryClient::blob_from(const Reference& reference, const Endpoint& end
             }
             if (response->status == 416 && offset == blob.size) return {};
             if (!retry_status(response->status) || last) return status_error(endpoint, *response, "get blob " + blob.digest);
-            TRY_VOID(wait(attempt, response->header("retry-after")));
+            TRY_VOID(wait(attempt, response->header("retry-after")).context("registry " + endpoint.host + " answers " + std::to_string(response->status)));
             continue;
         }
         if (!response.error().retry || last) return std::move(response.error().error);
@@ -280,7 +298,7 @@ Status RegistryClient::blob_from(const Reference& reference, const Endpoint& end
     }
 }
 
-Status RegistryClient::blob(const Reference& reference, const Descriptor& blob, const Sink& sink) {
+Status RegistryClient::blob(const Reference& reference, const Descriptor& blob, const Sink& sink, bool mirrors) {
     Hasher hasher(algorithm_of(blob.digest));
     uint64_t offset = 0;
     Sink hashing = [&](std::string_view bytes) {
@@ -289,7 +307,8 @@ Status RegistryClient::blob(const Reference& reference, const Descriptor& blob, 
     };
     std::optional<Error> last;
     bool fetched = false;
-    for (const Endpoint& endpoint : TRY(endpoints_for(reference, options_.tls_verify, false))) {
+    for (const Endpoint& endpoint : TRY(endpoints_for(reference, options_.access, false))) {
+        if (endpoint.mirror && !mirrors) continue;
         auto done = blob_from(reference, endpoint, blob, hashing, offset);
         if (done) {
             fetched = true;
@@ -305,7 +324,7 @@ Status RegistryClient::blob(const Reference& reference, const Descriptor& blob, 
 }
 
 Result<bool> RegistryClient::has_blob(const Reference& reference, const std::string& digest) {
-    Endpoint endpoint = TRY(endpoints_for(reference, options_.tls_verify, true)).back();
+    Endpoint endpoint = TRY(endpoints_for(reference, options_.access, true)).back();
     Call request;
     request.method = "HEAD";
     request.path = endpoint.repository + "/blobs/" + digest;
@@ -318,7 +337,7 @@ Result<bool> RegistryClient::has_blob(const Reference& reference, const std::str
 
 Status RegistryClient::upload(const Reference& reference, const Descriptor& blob, int fd, const std::string& from,
                               const std::function<void(uint64_t)>& progress) {
-    Endpoint endpoint = TRY(endpoints_for(reference, options_.tls_verify, true)).back();
+    Endpoint endpoint = TRY(endpoints_for(reference, options_.access, true)).back();
     for (int attempt = 0;; ++attempt) {
         Call start;
         start.method = "POST";
@@ -351,7 +370,8 @@ Status RegistryClient::upload(const Reference& reference, const Descriptor& blob
             auto again = TRY(call(reference.domain, endpoint, start));
             if (again.status == 201) return {};
             std::string place = TRY(HttpClient::resolve_url(again.url, again.header("location")));
-            return upload_chunks(reference, endpoint, blob, fd, place, 8u << 20, progress);
+            uint64_t least = static_cast<uint64_t>(std::clamp<int64_t>(base::parse_int(again.header("oci-chunk-min-length")).value_or(0), 0, int64_t{1} << 40));
+            return upload_chunks(reference, endpoint, blob, fd, place, std::max<uint64_t>(8u << 20, least), progress);
         }
         bool again = done ? retry_status(done->status) || done->status == 404 : done.error().code == Code::unavailable || done.error().code == Code::timeout;
         if (!again || last) {
@@ -364,6 +384,7 @@ Status RegistryClient::upload(const Reference& reference, const Descriptor& blob
 
 Status RegistryClient::upload_chunks(const Reference& reference, const Endpoint& endpoint, const Descriptor& blob, int fd, std::string location, uint64_t chunk,
                                      const std::function<void(uint64_t)>& progress) {
+    int misses = 0;
     for (uint64_t offset = 0; offset < blob.size;) {
         uint64_t size = std::min(chunk, blob.size - offset);
         Call patch;
@@ -379,6 +400,17 @@ Status RegistryClient::upload_chunks(const Reference& reference, const Endpoint&
             if (progress) progress(offset + sent);
         };
         auto done = TRY(call(reference.domain, endpoint, patch));
+        if (done.status == 416 && ++misses < options_.attempts) {  // out of order: the session says where it stands
+            Call ask;
+            ask.path = location;
+            ask.scope = push_scope(endpoint.repository);
+            ask.follow = false;
+            auto state = TRY(call(reference.domain, endpoint, ask));
+            auto end = base::parse_int(base::cut(state.header("range"), '-').second.value_or(""));
+            if (state.status != 204 || !end || *end < 0 || static_cast<uint64_t>(*end) >= blob.size) return status_error(endpoint, done, "upload a chunk of " + blob.digest);
+            offset = static_cast<uint64_t>(*end) + 1;
+            continue;
+        }
         if (done.status != 202) return status_error(endpoint, done, "upload a chunk of " + blob.digest);
         location = TRY(HttpClient::resolve_url(done.url, done.header("location")));
         offset += size;
@@ -394,7 +426,7 @@ Status RegistryClient::upload_chunks(const Reference& reference, const Endpoint&
 }
 
 Status RegistryClient::put_manifest(const Reference& reference, const std::string& tag_or_digest, const std::string& bytes, const std::string& media_type) {
-    Endpoint endpoint = TRY(endpoints_for(reference, options_.tls_verify, true)).back();
+    Endpoint endpoint = TRY(endpoints_for(reference, options_.access, true)).back();
     Call put;
     put.method = "PUT";
     put.path = endpoint.repository + "/manifests/" + tag_or_digest;
@@ -407,25 +439,31 @@ Status RegistryClient::put_manifest(const Reference& reference, const std::strin
     return {};
 }
 
-Status RegistryClient::ping(const std::string& domain) {
+Result<std::string> RegistryClient::ping(const std::string& domain) {
     Reference reference;
     reference.domain = domain;
     reference.path = "library/ping";
-    Endpoint endpoint = TRY(endpoints_for(reference, options_.tls_verify, true)).back();
+    Endpoint endpoint = TRY(endpoints_for(reference, options_.access, true)).back();
     Call request;
     auto response = TRY(call(domain, endpoint, request));
-    if (response.status == 200) return {};
+    if (response.status == 200) return auth_.refresh_token();
     if (response.status == 404) return fail(Code::unsupported, "registry " + domain + " does not speak the distribution API (/v2/)");
     return status_error(endpoint, response, "log in");
 }
 
-Status login(const std::string& domain, const Credential& credential, bool tls_verify) {
+Status login(const std::string& domain, const Credential& credential, const RegistryAccess& access, const std::atomic<bool>* cancel) {
     RegistryOptions options;
-    options.tls_verify = tls_verify;
-    options.credentials = [&](const std::string&) -> Result<std::optional<Credential>> { return std::optional<Credential>(credential); };
+    options.access = access;
+    options.cancel = cancel;
+    options.refresh_token = credential.identity_token.empty();
+    options.credentials = [&](const std::string&, const std::string&) -> Result<std::optional<Credential>> { return std::optional<Credential>(credential); };
     RegistryClient client(std::move(options));
-    TRY_VOID(client.ping(domain).context("log in to " + domain));
-    return store_credential(domain, credential);
+    Credential kept = credential;
+    if (std::string token = TRY(client.ping(domain).context("log in to " + domain)); !token.empty()) {
+        kept.identity_token = token;  // as Docker: the token service's word instead of the password
+        kept.password.clear();
+    }
+    return store_credential(domain, kept);
 }
 
 }  // namespace engine::image

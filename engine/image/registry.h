@@ -17,13 +17,14 @@
 namespace engine::image {
 
 struct RegistryOptions {
-    bool tls_verify = true;
+    RegistryAccess access;
     const std::atomic<bool>* cancel = nullptr;
+    bool refresh_token = false;                 ///< ask token services for a refresh token (login)
     int attempts = 5;                           ///< of one request, without progress between
     std::chrono::milliseconds first_wait{250};  ///< back-off: doubles, with jitter
     std::chrono::milliseconds longest_wait{30000};
-    /// nullptr: find_credential.
-    std::function<base::Result<std::optional<Credential>>(const std::string& domain)> credentials;
+    std::chrono::milliseconds longest_asked{120000};  ///< a Retry-After beyond it is an error that says so
+    CredentialSource credentials;               ///< nullptr: find_credential
 };
 
 class RegistryClient {
@@ -39,7 +40,8 @@ public:
     base::Result<std::string> resolve(const Reference& reference);
     /// The bytes of a blob in order, into `sink`: never more than its size, resumed by range; verified at the end, so nothing
     /// may be believed before this returns.
-    base::Status blob(const Reference& reference, const Descriptor& blob, const Sink& sink);
+    /// Without `mirrors` from the registry itself only.
+    base::Status blob(const Reference& reference, const Descriptor& blob, const Sink& sink, bool mirrors = true);
 
     base::Result<bool> has_blob(const Reference& reference, const std::string& digest);
     /// Uploads `size` bytes of a file: mounted from another repository of the registry when it has it (`from`, may be empty),
@@ -47,8 +49,8 @@ public:
     base::Status upload(const Reference& reference, const Descriptor& blob, int fd, const std::string& from,
                         const std::function<void(uint64_t)>& progress);
     base::Status put_manifest(const Reference& reference, const std::string& tag_or_digest, const std::string& bytes, const std::string& media_type);
-    /// GET /v2/ with authentication: whether a credential is good.
-    base::Status ping(const std::string& domain);
+    /// GET /v2/ with authentication: whether a credential is good. Returns the refresh token that was asked for, if one came.
+    base::Result<std::string> ping(const std::string& domain);
 
 private:
     struct Call {

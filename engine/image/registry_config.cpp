@@ -100,16 +100,18 @@ std::vector<RegistryRule> read_registries_conf() {
 
 TlsSettings tls_for(const std::string& host) {
     TlsSettings tls;
-    std::string folder = "/etc/docker/certs.d/" + host;
-    auto names = base::list_dir(folder);
-    if (!names) return tls;
-    for (const std::string& name : *names) {
-        std::string path = folder + "/" + name;
-        if (name.ends_with(".crt")) {
-            if (auto pem = base::read_file(path, 4u << 20)) tls.ca_pem += *pem + "\n";
-        } else if (name.ends_with(".cert") && base::exists(path.substr(0, path.size() - 5) + ".key")) {
-            tls.client_cert = path;
-            tls.client_key = path.substr(0, path.size() - 5) + ".key";
+    for (const char* place : {"/etc/docker/certs.d/", "/etc/containers/certs.d/"}) {
+        std::string folder = place + host;
+        auto names = base::list_dir(folder);
+        if (!names) continue;
+        for (const std::string& name : *names) {
+            std::string path = folder + "/" + name;
+            if (name.ends_with(".crt")) {
+                if (auto pem = base::read_file(path, 4u << 20)) tls.ca_pem += *pem + "\n";
+            } else if (name.ends_with(".cert") && base::exists(path.substr(0, path.size() - 5) + ".key")) {
+                tls.client_cert = path;
+                tls.client_key = path.substr(0, path.size() - 5) + ".key";
+            }
         }
     }
     return tls;
@@ -213,15 +215,17 @@ const RegistryRule* rule_for(const std::vector<RegistryRule>& rules, const Refer
 
 }  // namespace
 
-Result<std::vector<Endpoint>> endpoints_for(const Reference& reference, bool tls_verify, bool for_push) {
+Result<std::vector<Endpoint>> endpoints_for(const Reference& reference, const RegistryAccess& access, bool for_push) {
+    bool tls_verify = access.tls_verify;
     static const std::vector<RegistryRule> rules = read_registries_conf();
     static const DaemonConfig daemon = read_daemon_json();
     std::vector<Endpoint> endpoints;
     std::string name = reference.name(), location = name;
     bool insecure = false;
     std::string host = host_of(reference.domain);
-    for (const std::string& entry : daemon.insecure)
-        if (entry == reference.domain || entry == host || in_network(host, entry)) insecure = true;
+    for (const auto* list : {&daemon.insecure, &access.insecure})
+        for (const std::string& entry : *list)
+            if (entry == reference.domain || entry == host || in_network(host, entry)) insecure = true;
     if (const RegistryRule* rule = rule_for(rules, reference)) {
         if (rule->blocked) return fail(Code::permission, "registry " + reference.domain + " is blocked in /etc/containers/registries.conf");
         bool wildcard = rule->prefix.starts_with("*.");

@@ -2,12 +2,13 @@
 // Where a registry's images are fetched from and how: mirrors, insecure hosts, own certificates.
 //     /etc/docker/daemon.json          registry-mirrors, insecure-registries
 //     /etc/containers/registries.conf  and registries.conf.d/*.conf: location, mirrors, insecure, blocked
-//     /etc/docker/certs.d/HOST[:PORT]/ *.crt (CAs), *.cert and *.key (client)
+//     /etc/docker/certs.d/HOST[:PORT]/ and /etc/containers/certs.d: *.crt (CAs), *.cert and *.key (client)
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "engine/engine.h"
 #include "image/http.h"
 #include "image/reference.h"
 
@@ -37,6 +38,6 @@ struct RegistryRule {
 base::Result<std::vector<RegistryRule>> parse_registries_conf(std::string_view text, const std::string& file);
 
 /// In the order to try: mirrors, then the registry itself. For pushes only the registry. permission when it is blocked.
-base::Result<std::vector<Endpoint>> endpoints_for(const Reference& reference, bool tls_verify, bool for_push);
+base::Result<std::vector<Endpoint>> endpoints_for(const Reference& reference, const RegistryAccess& access, bool for_push);
 
 }  // namespace engine::image

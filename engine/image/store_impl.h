@@ -17,9 +17,10 @@
 namespace engine::image {
 
 struct ImageStore::Impl {
-    explicit Impl(std::string folder) : root(folder), files(folder), tables(folder) {}
+    Impl(std::string folder, RegistryAccess registries) : root(folder), access(std::move(registries)), files(folder), tables(folder) {}
 
     std::string root;
+    RegistryAccess access;
     LayerFiles files;
     Tables tables;
     std::once_flag swept;
@@ -27,6 +28,13 @@ struct ImageStore::Impl {
     /// Before anything is made: leftovers of dead processes go.
     void sweep() {
         std::call_once(swept, [this] { files.sweep(); });
+    }
+
+    /// How registries are spoken to by a call that may ask for no verification.
+    RegistryAccess access_for(bool tls_verify) const {
+        RegistryAccess result = access;
+        result.tls_verify = result.tls_verify && tls_verify;
+        return result;
     }
 
     /// A row as the API's value, with its tags and digests.

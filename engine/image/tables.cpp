@@ -29,7 +29,8 @@ const std::vector<std::string>& migrations() {
         CREATE INDEX image_layers_layer ON image_layers (layer);
         CREATE TABLE blob_sources (
             blob TEXT NOT NULL, domain TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (blob, domain)) WITHOUT ROWID;
-    )sql"};
+    )sql",
+                                               "ALTER TABLE image_tags ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;"};
     return list;
 }
 
@@ -118,9 +119,10 @@ Status Tables::delete_image(const std::string& id) {
 
 Status Tables::put_tag(const TagRow& row) {
     return transaction([&]() -> Status {
-        auto insert = TRY(db_->prepare("INSERT INTO image_tags VALUES (?, ?, ?) ON CONFLICT (reference) DO UPDATE SET image = excluded.image, "
+        auto insert = TRY(db_->prepare("INSERT INTO image_tags VALUES (?, ?, ?, ?) ON CONFLICT (reference) DO UPDATE SET image = excluded.image, "
+                                       "checked = CASE WHEN image = excluded.image THEN max(checked, excluded.checked) ELSE excluded.checked END, "
                                        "tagged = CASE WHEN image = excluded.image THEN tagged ELSE excluded.tagged END"));
-        insert.bind(1, row.reference).bind(2, row.image).bind(3, row.tagged);
+        insert.bind(1, row.reference).bind(2, row.image).bind(3, row.tagged).bind(4, row.checked);
         return insert.run();
     });
 }
@@ -137,19 +139,19 @@ Result<bool> Tables::delete_tag(const std::string& reference) {
 Result<std::optional<TagRow>> Tables::tag(const std::string& reference) {
     std::lock_guard lock(mutex_);
     Database* db = TRY(open());
-    auto query = TRY(db->prepare("SELECT reference, image, tagged FROM image_tags WHERE reference = ?"));
+    auto query = TRY(db->prepare("SELECT reference, image, tagged, checked FROM image_tags WHERE reference = ?"));
     query.bind(1, reference);
     if (!TRY(query.step())) return std::optional<TagRow>();
-    return std::optional(TagRow{query.text(0), query.text(1), query.number(2)});
+    return std::optional(TagRow{query.text(0), query.text(1), query.number(2), query.number(3)});
 }
 
 Result<std::vector<TagRow>> Tables::tags(const std::string& image) {
     std::lock_guard lock(mutex_);
     Database* db = TRY(open());
-    auto query = TRY(db->prepare(std::string("SELECT reference, image, tagged FROM image_tags") + (image.empty() ? "" : " WHERE image = ?") + " ORDER BY reference"));
+    auto query = TRY(db->prepare(std::string("SELECT reference, image, tagged, checked FROM image_tags") + (image.empty() ? "" : " WHERE image = ?") + " ORDER BY reference"));
     if (!image.empty()) query.bind(1, image);
     std::vector<TagRow> rows;
-    while (TRY(query.step())) rows.push_back({query.text(0), query.text(1), query.number(2)});
+    while (TRY(query.step())) rows.push_back({query.text(0), query.text(1), query.number(2), query.number(3)});
     return rows;
 }
 

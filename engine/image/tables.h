@@ -31,6 +31,7 @@ struct ImageRow {
 struct TagRow {
     std::string reference, image;
     Time tagged = 0;
+    Time checked = 0;  ///< when a registry last gave this image for the reference; 0: never
 };
 struct DigestRow {
     std::string name, digest, image;  ///< "docker.io/library/nginx", "sha256:…"

@@ -46,6 +46,7 @@ Result<Globals> globals_of(const Arguments& arguments) {
     if (arguments.given("project-name") && result.project_name.empty()) return fail(Code::invalid, "project name must not be empty");
     result.project_directory = arguments.given("project-directory") ? arguments.text("project-directory") : arguments.text("workdir");
     result.root = arguments.text("root");
+    result.insecure_registries = arguments.list("insecure-registry");
     result.progress = either(arguments, "progress", "COMPOSE_PROGRESS");
     std::string ansi = arguments.on("no-ansi") ? "never" : either(arguments, "ansi", "COMPOSE_ANSI");
     if (ansi == "always")

@@ -109,6 +109,7 @@ Result<engine::Engine*> Context::open_engine(const std::string& group) {
     engine::EngineOptions options;
     options.root = globals.root;
     options.group = group;
+    options.registries = registries();
     options.will_start = will_start && !globals.dry_run;
     options.notice = [](const std::string& container, const std::string& text) {
         (void)base::write_all(STDERR_FILENO, container + ": " + base::printable(text) + "\n");  // ignored: it only advises

@@ -17,6 +17,7 @@ namespace compose::cli {
 struct Globals {
     std::vector<std::string> files, env_files, profiles;
     std::string project_name, project_directory, root;
+    std::vector<std::string> insecure_registries;
     std::string progress;  ///< "", auto, tty, plain, json, quiet
     Ansi ansi = Ansi::automatic;
     int parallel = -1;
@@ -71,10 +72,15 @@ public:
     /// Draws on standard error (standard output with COMPOSE_STATUS_STDOUT).
     std::unique_ptr<Progress> make_progress(bool quiet = false);
 
+    /// How registries are spoken to: --insecure-registry, and a command's --tls-verify.
+    engine::RegistryAccess registries() const { return {.tls_verify = tls_verify, .insecure = globals.insecure_registries}; }
+
     /// Whether questions are answered with yes (-y).
     bool assume_yes = false;
     /// Set before the engine is first asked for by commands that start containers: its supervisor comes up meanwhile.
     bool will_start = false;
+    /// A command's --tls-verify; set before the engine is first asked for.
+    bool tls_verify = true;
 
 private:
     Result<engine::Engine*> open_engine(const std::string& group);

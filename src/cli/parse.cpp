@@ -17,7 +17,7 @@ constexpr Flag kGlobals[] = {
     {"dry-run", 0, Type::boolean, "Execute command in dry run mode"},
     {"env-file", 0, Type::list, "Specify an alternate environment file"},
     {"file", 'f', Type::list, "Compose configuration files"},
-    {"insecure-registry", 0, Type::list, "Use plain HTTP for Compose files from a registry", "", true},
+    {"insecure-registry", 0, Type::list, "Registry (host, host:port or network) that needs no verified certificate and may be plain HTTP"},
     {"no-ansi", 0, Type::boolean, "Old spelling of --ansi never", "", true},
     {"parallel", 0, Type::integer, "Control max parallelism, -1 for unlimited", "-1"},
     {"profile", 0, Type::list, "Specify a profile to enable"},

@@ -13,7 +13,6 @@ namespace compose::cli {
 namespace {
 
 using run::Phase;
-using Clock = std::chrono::steady_clock;
 
 size_t rows(int fd) {
     winsize size{};
@@ -38,6 +37,41 @@ void Progress::say(const std::string& id, const std::string& status, Phase phase
     told.phase = phase;
     told.text = text;
     event(told);
+}
+
+void Progress::transfer(const std::string& id, const engine::PullProgress& at, bool push) {
+    run::StepEvent told;
+    told.id = id;
+    told.status = run::transfer_word(at.phase, push);
+    told.text = at.layer;
+    told.pull = &at;
+    event(told);
+}
+
+/// One layer's news, and from it its rate: over half a second and more, smoothed.
+void Progress::follow(Line& line, const run::StepEvent& event) {
+    const engine::PullProgress& at = *event.pull;
+    auto found = std::find_if(line.layers.begin(), line.layers.end(), [&](const Layer& layer) { return layer.id == at.layer; });
+    if (found == line.layers.end()) {
+        found = line.layers.insert(line.layers.end(), Layer{});
+        found->id = at.layer;
+        found->marked = Clock::now();
+    }
+    found->status = event.status;
+    found->phase = at.phase;
+    found->current = at.current;
+    found->total = at.total;
+    auto now = Clock::now();
+    double seconds = std::chrono::duration<double>(now - found->marked).count();
+    if (at.current < found->marked_bytes) {  // from the beginning again
+        found->marked_bytes = at.current;
+        found->marked = now;
+    } else if (seconds >= 0.5 || (found->rate == 0 && seconds >= 0.1)) {
+        double rate = static_cast<double>(at.current - found->marked_bytes) / seconds;
+        found->rate = found->rate == 0 ? rate : 0.5 * found->rate + 0.5 * rate;
+        found->marked_bytes = at.current;
+        found->marked = now;
+    }
 }
 
 void Progress::event(const run::StepEvent& event) {
@@ -75,7 +109,7 @@ void Progress::event(const run::StepEvent& event) {
     }
     Line& line = lines_[it->second];
     if (event.pull && !event.pull->layer.empty()) {
-        line.layers[event.pull->layer] = {event.pull->current, event.pull->total};
+        follow(line, event);
     } else if (!event.pull) {
         if (line.phase != Phase::working && event.phase == Phase::working) line.start = Clock::now();
         line.status = event.status;
@@ -119,7 +153,7 @@ std::string Progress::shown(const Line& line, size_t id_width, size_t limit) con
     std::string status = line.status;
     if (!done && !line.layers.empty()) {
         uint64_t current = 0, total = 0;
-        for (auto& [layer, bytes] : line.layers) current += bytes.first, total += bytes.second;
+        for (const Layer& layer : line.layers) current += layer.current, total += layer.total;
         if (total) status += fmt::format(" {} / {}", base::format_bytes(current), base::format_bytes(total));
     }
     if (!line.text.empty()) status += " " + base::printable(line.text);
@@ -131,6 +165,15 @@ std::string Progress::shown(const Line& line, size_t id_width, size_t limit) con
     text = cut_to(text, room);
     if (width(text) < room) text.append(room - width(text), ' ');
     return text + paint(style::kBlue, time, colour_) + "\n";
+}
+
+/// A layer at work: `   ⠋ 0123456789ab Downloading  12.3MB / 98.1MB  45.6MB/s`.
+std::string Progress::shown(const Layer& layer, size_t limit) const {
+    using P = engine::PullProgress::Phase;
+    std::string text = fmt::format("   {} {} {:<11}", paint(style::kCyan, kSpinner[frame_ % 10], colour_), layer.id, layer.status);
+    if (layer.total) text += fmt::format("  {} / {}", base::format_bytes(layer.current), base::format_bytes(layer.total));
+    if (layer.phase == P::downloading && layer.rate > 0) text += fmt::format("  {}/s", base::format_bytes(static_cast<uint64_t>(layer.rate)));
+    return cut_to(text, limit) + "\n";
 }
 
 void Progress::draw(bool last) {
@@ -152,9 +195,22 @@ void Progress::draw(bool last) {
         std::stable_partition(order.begin(), order.end(), [](const Line* line) { return line->phase == Phase::working; });
         order.resize(most);
     }
-    for (const Line* line : order) out += "\033[K" + shown(*line, id_width, limit);
-    out += "\033[J";
+    // Layers at work, below their image, where there is room.
+    using P = engine::PullProgress::Phase;
+    size_t room = last || order.size() >= most ? 0 : most - order.size();
     drawn_ = order.size() + 1;
+    for (const Line* line : order) {
+        out += "\033[K" + shown(*line, id_width, limit);
+        if (line->phase != Phase::working) continue;
+        for (const Layer& layer : line->layers) {
+            if (room == 0) break;
+            if (layer.phase == P::done || layer.phase == P::exists) continue;
+            out += "\033[K" + shown(layer, limit);
+            --room;
+            ++drawn_;
+        }
+    }
+    out += "\033[J";
     if (last) {
         out += "\033[?25h";
         hidden_ = false;

@@ -26,16 +26,29 @@ public:
     void event(const run::StepEvent& event);
     /// The same for what has no step: ` p-a-1 copy f1 to p-a-1:/tmp/ Copied`.
     void say(const std::string& id, const std::string& status, run::Phase phase, const std::string& text = {});
+    /// A layer of an image on its way, under the image's line.
+    void transfer(const std::string& id, const engine::PullProgress& at, bool push = false);
     /// Draws the block a last time and leaves it standing; events that follow on a terminal are not drawn. Others go on.
     void close();
 
 private:
+    using Clock = std::chrono::steady_clock;
+    struct Layer {
+        std::string id, status;
+        engine::PullProgress::Phase phase = engine::PullProgress::Phase::waiting;
+        uint64_t current = 0, total = 0;
+        double rate = 0;  ///< bytes a second, smoothed
+        Clock::time_point marked;
+        uint64_t marked_bytes = 0;
+    };
     struct Line {
         std::string id, status, text;
         run::Phase phase = run::Phase::working;
         std::chrono::steady_clock::time_point start, end;
-        std::map<std::string, std::pair<uint64_t, uint64_t>> layers;  ///< current, total
+        std::vector<Layer> layers;
     };
+    static void follow(Line& line, const run::StepEvent& event);
+    std::string shown(const Layer& layer, size_t limit) const;
     void draw(bool last);
     void animate();
     std::string shown(const Line& line, size_t id_width, size_t limit) const;

@@ -62,9 +62,9 @@ base::Result<Need> need(const Draft& draft, const model::Service& service, const
         return Need{.pull = true, .build = can_build && !image, .reason = options.pull == policy ? "--pull always" : "pull_policy: always"};
     if (auto age = refresh_age(policy); age && image && pullable) {
         base::Time now = options.now != 0 ? options.now : base::now();
-        if (now - image->tagged > age->count())
-            return Need{.pull = true, .reason = "pull_policy: " + policy + ", pulled " +
-                                                base::format_age(std::chrono::nanoseconds(now - image->tagged)) + " ago"};
+        base::Time fresh = std::max(image->tagged, image->pulled);
+        if (now - fresh > age->count())
+            return Need{.pull = true, .reason = "pull_policy: " + policy + ", pulled " + base::format_age(std::chrono::nanoseconds(now - fresh)) + " ago"};
         return Need{};
     }
     if (image) return Need{};

@@ -26,4 +26,7 @@ struct StepEvent {
 };
 using Listener = std::function<void(const StepEvent&)>;
 
+/// Docker's word for what a layer is at.
+const char* transfer_word(engine::PullProgress::Phase phase, bool push = false);
+
 }  // namespace compose::run

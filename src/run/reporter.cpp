@@ -40,6 +40,19 @@ Words words(Kind kind) {
 
 }  // namespace
 
+const char* transfer_word(engine::PullProgress::Phase phase, bool push) {
+    using P = engine::PullProgress::Phase;
+    switch (phase) {
+        case P::resolving: return "Resolving";
+        case P::waiting: return "Waiting";
+        case P::downloading: return push ? "Pushing" : "Downloading";
+        case P::extracting: return "Extracting";
+        case P::exists: return "Already exists";
+        case P::done: return push ? "Pushed" : "Pull complete";
+    }
+    return "";
+}
+
 std::string resource_of(const plan::Step& step) {
     switch (step.kind) {
         case Kind::pull: return step.service;
@@ -91,17 +104,7 @@ void Reporter::container(const plan::Step& step, const std::string& name, const 
 }
 
 void Reporter::pull(const plan::Step& step, const engine::PullProgress& progress) {
-    using P = engine::PullProgress::Phase;
-    const char* word = "";
-    switch (progress.phase) {
-        case P::resolving: word = "Resolving"; break;
-        case P::waiting: word = "Waiting"; break;
-        case P::downloading: word = "Downloading"; break;
-        case P::extracting: word = "Extracting"; break;
-        case P::exists: word = "Already exists"; break;
-        case P::done: word = "Pull complete"; break;
-    }
-    send({.step = step.id, .kind = step.kind, .id = resource_of(step), .status = word, .phase = Phase::working, .text = progress.layer,
+    send({.step = step.id, .kind = step.kind, .id = resource_of(step), .status = transfer_word(progress.phase), .phase = Phase::working, .text = progress.layer,
           .service = step.service, .pull = &progress});
 }
 

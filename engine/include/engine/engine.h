@@ -16,10 +16,17 @@ namespace engine {
 using base::Result;
 using base::Status;
 
+/// How registries are spoken to, besides what the machine's files say (daemon.json, registries.conf, certs.d).
+struct RegistryAccess {
+    bool tls_verify = true;             ///< false: no certificate is verified, plain HTTP where a registry speaks only that
+    std::vector<std::string> insecure;  ///< the same for these alone: host, host:port or network
+};
+
 struct EngineOptions {
     std::string root;         ///< empty: COMPOSE_ROOT, else /var/lib/compose, or XDG_DATA_HOME/compose without root
     std::string run_dir;      ///< empty: /run/compose (or XDG_RUNTIME_DIR/compose); another root has a run folder of its own
     std::string group;        ///< the Compose project: containers created here run under its supervisor
+    RegistryAccess registries;
     bool will_start = false;  ///< containers will be started: their supervisor is brought up while the command gets ready
     /// What is worth telling but no error: a container's name and a sentence (a stop signal that PID 1 cannot hear …). From
     /// any thread. Empty: logged as a warning.
@@ -49,6 +56,48 @@ struct PushOptions {
     const std::atomic<bool>* cancel = nullptr;
     bool tls_verify = true;
 };
+/// All that is known of one image.
+struct ImageDetail {
+    ImageInfo image;
+    std::string config;                    ///< the configuration's bytes (JSON)
+    std::vector<uint64_t> layer_sizes;     ///< unpacked, as `image.layers`
+    std::vector<std::string> layer_dirs;   ///< overlay lower folders, lowest first
+};
+struct VerifyOptions {
+    std::vector<std::string> references;  ///< empty: every layer
+    bool repair = false;                  ///< what is broken is fetched or unpacked again
+    const std::atomic<bool>* cancel = nullptr;
+};
+struct VerifyResult {
+    size_t layers = 0;                  ///< looked at
+    std::vector<std::string> problems;  ///< a line each: what is wrong, and with `repair` what became of it
+    size_t broken = 0;                  ///< problems that are still there
+};
+
+/// What takes how much room: `system df`. Bytes.
+struct DiskUsage {
+    struct ImageUse {
+        ImageInfo image;
+        uint64_t shared = 0;   ///< of its size, in layers that other images have too
+        size_t containers = 0;
+    };
+    struct ContainerUse {
+        ContainerInfo container;
+        uint64_t size = 0;  ///< what it has written, and its log
+    };
+    struct VolumeUse {
+        VolumeInfo volume;
+        uint64_t size = 0;
+        size_t containers = 0;
+    };
+    std::vector<ImageUse> images;
+    std::vector<ContainerUse> containers;
+    std::vector<VolumeUse> volumes;
+    uint64_t layers = 0;         ///< of all images, each layer counted once, unpacked
+    uint64_t unused_layers = 0;  ///< of those, in layers that only images without a container have
+    uint64_t packed = 0;         ///< layers as registries give them, kept for push, save and repair
+};
+
 struct RemovedImage {
     std::vector<std::string> untagged, deleted;
 };
@@ -143,6 +192,12 @@ public:
     virtual Result<std::pair<std::vector<std::string>, uint64_t>> prune_images(bool all) = 0;
     virtual Status save_images(const std::vector<std::string>& references, int fd) = 0;
     virtual Result<std::vector<std::string>> load_images(int fd) = 0;
+    /// A one-layer image of a tar of a root file system. Returns the id.
+    virtual Result<std::string> import_image(int fd, const CommitOptions& options) = 0;
+    virtual Result<ImageDetail> image_detail(const std::string& reference) = 0;
+    /// Hashes packed layers again and compares unpacked ones with them.
+    virtual Result<VerifyResult> verify_images(const VerifyOptions& options) = 0;
+    virtual Result<DiskUsage> disk_usage() = 0;
 
     // networks
     virtual Result<NetworkInfo> create_network(const NetworkSpec& spec) = 0;

@@ -49,6 +49,7 @@ struct ImageInfo {
     Platform platform;
     Time created = 0;
     Time tagged = 0;  ///< when the reference was last set
+    Time pulled = 0;  ///< when a registry last said that this is what the reference stands for; 0: never
     uint64_t size = 0;  ///< bytes of all layers, unpacked
     ImageConfig config;
     std::vector<std::string> layers;  ///< diff ids, lowest first

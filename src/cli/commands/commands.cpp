@@ -4,10 +4,10 @@ namespace compose::cli {
 namespace {
 
 constexpr const Command* kAll[] = {
-    &kAttach, &kBridge, &kBuild, &kCommit, &kCompletion, &kConfig, &kCp, &kCreate, &kDown, &kEvents, &kExec, &kExport, &kImageLoad, &kImageLs, &kImagePrune, &kImagePull,
-    &kImagePush, &kImageRm, &kImageSave, &kImageTag, &kImages,
-    &kKill, &kLogs, &kLs, &kPause, &kPlan, &kPort, &kPs, &kPublish, &kPull, &kPush, &kRestart, &kRm, &kRun, &kScale, &kStart,
-    &kStats, &kStop, &kTop, &kUnpause, &kUp, &kVersion, &kVolumes, &kWait, &kWatch,
+    &kAttach, &kBridge, &kBuild, &kCommit, &kCompletion, &kConfig, &kCp, &kCreate, &kDown, &kEvents, &kExec, &kExport,
+    &kImageHistory, &kImageImport, &kImageInspect, &kImageLoad, &kImageLs, &kImagePrune, &kImagePull, &kImagePush, &kImageRm, &kImageSave, &kImageTag,
+    &kImageVerify, &kImages, &kKill, &kLogin, &kLogout, &kLogs, &kLs, &kPause, &kPlan, &kPort, &kPs, &kPublish, &kPull, &kPush, &kRestart, &kRm, &kRun, &kScale, &kStart,
+    &kStats, &kStop, &kSystemDf, &kSystemPrune, &kTop, &kUnpause, &kUp, &kVersion, &kVolumes, &kWait, &kWatch,
 };
 
 }  // namespace

@@ -13,9 +13,11 @@ constexpr Flag kPullFlags[] = {
     {"parallel", 0, Type::boolean, "Deprecated - no effect", "", true},
     {"policy", 0, Type::text, "Apply pull policy (\"missing\"|\"always\")"},
     {"quiet", 'q', Type::boolean, "Pull without printing progress information"},
+    {"tls-verify", 0, Type::boolean, "Require HTTPS with a verified certificate", "true"},
 };
 
 Result<int> pull_command(Context& context, const Arguments& arguments) {
+    context.tls_verify = arguments.on("tls-verify");
     std::string policy = arguments.text("policy");
     if (!policy.empty() && policy != "missing" && policy != "always") return fail(Code::invalid, "--policy " + base::quote(policy) + ": use missing or always");
     auto* project = TRY(file_project_with(context, arguments.operands, arguments.on("include-deps") ? model::Dependencies::include : model::Dependencies::ignore));

@@ -10,9 +10,11 @@ constexpr Flag kPushFlags[] = {
     {"ignore-push-failures", 0, Type::boolean, "Push what it can and ignores images with push failures"},
     {"include-deps", 0, Type::boolean, "Also push images of services declared as dependencies"},
     {"quiet", 'q', Type::boolean, "Push without printing progress information"},
+    {"tls-verify", 0, Type::boolean, "Require HTTPS with a verified certificate", "true"},
 };
 
 Result<int> push_command(Context& context, const Arguments& arguments) {
+    context.tls_verify = arguments.on("tls-verify");
     auto dependencies = arguments.on("include-deps") ? model::Dependencies::include : model::Dependencies::ignore;
     auto* project = TRY(context.project());
     auto services = TRY(model::select_services(*project, arguments.operands, dependencies));
@@ -29,6 +31,7 @@ Result<int> push_command(Context& context, const Arguments& arguments) {
         progress->say(name, "Pushing", run::Phase::working);
         engine::PushOptions options;
         options.cancel = &interrupts::flag();
+        options.progress = [&](const engine::PullProgress& at) { progress->transfer(name, at, true); };
         auto status = context.globals.dry_run ? Status() : engine->push(service.image, options);
         progress->say(name, status ? "Pushed" : "Error", status ? run::Phase::done : run::Phase::error, status ? "" : status.error().message());
         if (!status) errors.push_back(Error(status.error()).with("push " + service.image));

@@ -156,7 +156,7 @@ TEST_F(RootFs, commit_makes_an_image_that_is_the_container) {
     ASSERT_TRUE(committed);
     EXPECT_EQ(committed->layers.size(), 3u);
     EXPECT_EQ(committed->config.env, std::vector<std::string>{"X=y"});
-    EXPECT_TRUE(store_->verify(false)->empty());
+    EXPECT_TRUE(store_->verify({})->problems.empty());
     base::MountFd root = mount(*committed, false);
     EXPECT_EQ(read(root, "changed"), "after");
     EXPECT_EQ(read(root, "gone"), "(absent)");

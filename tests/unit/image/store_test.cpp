@@ -109,7 +109,7 @@ TEST_F(Images, pull_find_and_list) {
     ASSERT_FALSE(absent);
     EXPECT_EQ(absent.error().what, "No such image: nosuch");
     EXPECT_EQ(open()->list()->size(), 1u) << "another process sees it";
-    EXPECT_TRUE(store_->verify(false)->empty());
+    EXPECT_TRUE(store_->verify({})->problems.empty());
     EXPECT_TRUE(base::list_dir(root() + "/images/tmp")->empty());
 }
 
@@ -172,7 +172,7 @@ TEST_F(Images, a_cut_connection_goes_on_by_range) {
     ASSERT_EQ(ranges.size(), 3u);
     EXPECT_EQ(ranges[0], "");
     EXPECT_TRUE(ranges[1].starts_with("bytes=")) << ranges[1];
-    EXPECT_TRUE(store_->verify(false)->empty());
+    EXPECT_TRUE(store_->verify({})->problems.empty());
 }
 
 TEST_F(Images, a_registry_without_ranges_is_read_again_from_the_start) {
@@ -491,7 +491,7 @@ TEST_F(Images, a_moved_tag_takes_the_name_with_it) {
     auto pruned = store_->prune(false, {});
     ASSERT_TRUE(pruned);
     EXPECT_FALSE(store_->find(old_image->id));
-    EXPECT_TRUE(store_->verify(false)->empty()) << "shared layers stay";
+    EXPECT_TRUE(store_->verify({})->problems.empty()) << "shared layers stay";
 }
 
 TEST_F(Images, push_sends_what_is_missing_and_keeps_the_digest) {
@@ -585,7 +585,7 @@ TEST_F(Images, import_makes_one_layer) {
     EXPECT_EQ(image->id, *id);
     EXPECT_EQ(image->config.cmd, std::vector<std::string>{"/x"});
     EXPECT_EQ(image->layers, std::vector<std::string>{digest_of(first_)});
-    EXPECT_TRUE(store_->verify(false)->empty());
+    EXPECT_TRUE(store_->verify({})->problems.empty());
 }
 
 TEST_F(Images, verify_finds_and_mends_damage) {
@@ -594,17 +594,17 @@ TEST_F(Images, verify_finds_and_mends_damage) {
     ASSERT_TRUE(image);
     std::string folder = (*store_->layer_dirs(image->id))[0];
     ASSERT_TRUE(base::write_file(folder + "/etc/name", "changed"));
-    EXPECT_EQ(store_->verify(false)->size(), 1u);
-    EXPECT_EQ(store_->verify(true)->size(), 1u);
+    EXPECT_EQ(store_->verify({})->problems.size(), 1u);
+    EXPECT_EQ(store_->verify({.references = {}, .repair = true})->problems.size(), 1u);
     EXPECT_EQ(*base::read_file(folder + "/etc/name"), "one");
-    EXPECT_TRUE(store_->verify(false)->empty());
+    EXPECT_TRUE(store_->verify({})->problems.empty());
     std::string blob = root() + "/images/blobs/sha256/" + hex_of(digest_of(gzip(second_)));
     ASSERT_TRUE(base::write_file(blob, "rot"));
-    EXPECT_EQ(store_->verify(false)->size(), 1u);
-    auto mended = store_->verify(true);
+    EXPECT_EQ(store_->verify({})->problems.size(), 1u);
+    auto mended = store_->verify({.references = {}, .repair = true});
     ASSERT_TRUE(mended);
-    EXPECT_NE((*mended)[0].find("fetched again"), std::string::npos) << (*mended)[0];
-    EXPECT_TRUE(store_->verify(false)->empty());
+    EXPECT_NE(mended->problems[0].find("fetched again"), std::string::npos) << mended->problems[0];
+    EXPECT_TRUE(store_->verify({})->problems.empty());
 }
 
 TEST_F(Images, cve_2024_25621_the_layers_are_closed_to_other_users) {

@@ -99,6 +99,10 @@ public:
     Result<std::pair<std::vector<std::string>, uint64_t>> prune_images(bool) override { return std::pair<std::vector<std::string>, uint64_t>{}; }
     Status save_images(const std::vector<std::string>&, int) override { return {}; }
     Result<std::vector<std::string>> load_images(int) override { return std::vector<std::string>{}; }
+    Result<std::string> import_image(int, const engine::CommitOptions&) override { return std::string(); }
+    Result<engine::ImageDetail> image_detail(const std::string&) override { return engine::ImageDetail(); }
+    Result<engine::VerifyResult> verify_images(const engine::VerifyOptions&) override { return engine::VerifyResult(); }
+    Result<engine::DiskUsage> disk_usage() override { return engine::DiskUsage(); }
 
     Result<engine::NetworkInfo> create_network(const engine::NetworkSpec& spec) override {
         note("create_network " + spec.name);
