@@ -1,4 +1,4 @@
-// `compose image inspect_images`, `image_history`, `verify_images`: what an image is, how it came to be, whether it is still whole.
+// `compose image inspect`, `history`, `verify`: what an image is, how it came to be, whether it is still whole.
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -132,15 +132,15 @@ Result<int> verify_images(Context& context, const Arguments& arguments) {
         out << layers + " verified: all is whole\n";
     else
         out << layers + " verified: " + std::to_string(result.problems.size()) + " damaged" +
-                   (options.repair ? ", " + std::to_string(result.broken) + " still are" : "; `compose image verify_images --repair` mends what it can") + "\n";
+                   (options.repair ? ", " + std::to_string(result.broken) + " still are" : "; `compose image verify --repair` mends what it can") + "\n";
     TRY_VOID(out.flush());
     return result.broken == 0 ? 0 : 1;
 }
 
 }  // namespace
 
-const Command kImageInspect{"image inspect_images", "[OPTIONS] IMAGE [IMAGE...]", "Show all that is known of images", kImageInspectFlags, inspect_images, 1};
-const Command kImageHistory{"image image_history", "[OPTIONS] IMAGE", "Show the steps that made an image", kImageHistoryFlags, image_history, 1, 1};
-const Command kImageVerify{"image verify_images", "[OPTIONS] [IMAGE...]", "Check that stored layers are what was pulled", kImageVerifyFlags, verify_images};
+const Command kImageInspect{"image inspect", "[OPTIONS] IMAGE [IMAGE...]", "Show all that is known of images", kImageInspectFlags, inspect_images, 1};
+const Command kImageHistory{"image history", "[OPTIONS] IMAGE", "Show the steps that made an image", kImageHistoryFlags, image_history, 1, 1};
+const Command kImageVerify{"image verify", "[OPTIONS] [IMAGE...]", "Check that stored layers are what was pulled", kImageVerifyFlags, verify_images};
 
 }  // namespace compose::cli

@@ -1,4 +1,4 @@
-// `login_command` and `logout_command`, as docker's.
+// `login` and `logout`, as docker's.
 #include <termios.h>
 #include <unistd.h>
 
@@ -64,7 +64,7 @@ Result<int> login_command(Context& context, const Arguments& arguments) {
         }
     }
     if (wanted.user.empty() || wanted.password.empty()) {
-        if (!is_terminal(STDIN_FILENO)) return fail(Code::invalid, "Cannot perform an interactive login_command from a non TTY device: use --username with --password-stdin");
+        if (!is_terminal(STDIN_FILENO)) return fail(Code::invalid, "Cannot perform an interactive login from a non TTY device: use --username with --password-stdin");
         if (wanted.user.empty()) wanted.user = base::trim(TRY(line_of_terminal("Username: ", false)));
         if (wanted.user.empty()) return fail(Code::invalid, "a username is required");
         if (wanted.password.empty()) wanted.password = TRY(line_of_terminal("Password: ", true));
@@ -86,7 +86,7 @@ Result<int> logout_command(Context&, const Arguments& arguments) {
     auto done = engine::registry_logout(registry);
     Output out(STDOUT_FILENO);
     if (!done && done.error().code != Code::not_found) return std::move(done.error());
-    out << (done ? "Removing login_command credentials for " : "Not logged in to ") + base::printable(registry) + "\n";
+    out << (done ? "Removing login credentials for " : "Not logged in to ") + base::printable(registry) + "\n";
     TRY_VOID(out.flush());
     return 0;
 }

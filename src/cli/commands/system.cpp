@@ -199,7 +199,7 @@ Result<int> prune_system(Context& context, const Arguments& arguments) {
 
 }  // namespace
 
-const Command kSystemDf{"system df_command", "[OPTIONS]", "Show what images, containers and volumes take on disk", kSystemDfFlags, df_command, 0, 0};
+const Command kSystemDf{"system df", "[OPTIONS]", "Show what images, containers and volumes take on disk", kSystemDfFlags, df_command, 0, 0};
 const Command kSystemPrune{"system prune", "[OPTIONS]", "Remove what no container uses", kSystemPruneFlags, prune_system, 0, 0};
 
 }  // namespace compose::cli
