@@ -27,7 +27,7 @@ using base::UniqueFd;
 
 constexpr size_t kPackedAhead = 2u << 20, kUnpackedAhead = 3u << 20;
 constexpr size_t kPiece = 256u << 10;  // libcurl gives 16 KiB at a time: too little to wake a thread for
-constexpr uint64_t kSmall = 256u << 10;
+constexpr uint64_t kSmall = 256u << 10, kWriteback = 8u << 20;
 
 /// The packed form on its way to a file, perhaps gzipped here.
 class BlobWriter {
@@ -47,6 +47,8 @@ public:
         if (!input_.keep_blob) return {};
         if (!file_) TRY_VOID(write({}));
         if (gzip_) TRY_VOID(gzip_->finish());
+        // On disk before it is visible: the unpacked tree can be made of it again (verify), not the other way round.
+        if (::fdatasync(file_.get()) != 0) return fail_errno("write \"" + path_ + "\"");
         layer.blob_size = size_;
         layer.packed_here = gzip_.has_value();
         if (input_.hash_blob || gzip_) layer.blob = hasher_.digest();
@@ -57,14 +59,20 @@ private:
     Status out(std::string_view bytes) {
         size_ += bytes.size();
         if (input_.hash_blob || gzip_) hasher_.update(bytes);
-        return base::write_all(file_.get(), bytes).context("write \"" + path_ + "\"");
+        TRY_VOID(base::write_all(file_.get(), bytes).context("write \"" + path_ + "\""));
+        // Begun early, so that the wait at the end is short; it only hastens what the kernel does anyway.
+        if (size_ - begun_ >= kWriteback) {
+            (void)::sync_file_range(file_.get(), static_cast<off64_t>(begun_), static_cast<off64_t>(size_ - begun_), SYNC_FILE_RANGE_WRITE);
+            begun_ = size_;
+        }
+        return {};
     }
     const LayerInput& input_;
     std::string path_;
     UniqueFd file_;
     Hasher hasher_;
     std::optional<GzipWriter> gzip_;
-    uint64_t size_ = 0;
+    uint64_t size_ = 0, begun_ = 0;
 };
 
 /// The first failure of the three threads; it stops the others.

@@ -156,8 +156,10 @@ std::string Reference::canonical() const {
 
 std::string Reference::familiar_name() const {
     if (domain != "docker.io") return name();
-    if (path.starts_with("library/") && path.find('/', 8) == std::string::npos) return path.substr(8);
-    return path;
+    if (path.starts_with("library/") && path.find('/', 8) == std::string::npos)
+        return path.size() == 72 && all_hex(path.substr(8)) ? name() : path.substr(8);  // 64 digits alone would be an id
+    std::string first = path.substr(0, path.find('/'));
+    return first.find('.') != std::string::npos || first == "localhost" ? name() : path;  // alone it would be another registry
 }
 
 std::string Reference::familiar() const {

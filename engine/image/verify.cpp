@@ -113,6 +113,7 @@ private:
         RegistryClient client(RegistryOptions{.access = store_.access, .cancel = options_.cancel});
         TRY_VOID(client.blob(reference, {.media_type = row.media_type, .digest = row.blob, .size = row.blob_size, .platform = {}, .annotations = {}, .urls = {}},
                              [&](std::string_view bytes) { return base::write_all(file.get(), bytes); }));
+        if (::fdatasync(file.get()) != 0) return base::fail_errno("write \"" + staging.blob() + "\"");
         if (::rename(staging.blob().c_str(), path.c_str()) != 0) return base::fail_errno("replace \"" + path + "\"");
         return {};
     }

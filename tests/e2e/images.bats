@@ -82,6 +82,20 @@ whole() { has "$(compose image verify)" "all is whole"; }
   has "$output" "No such image"
 }
 
+@test "cve_2026_53488: labels of an image are never a container's, nor do they make it another project's" {
+  compose image pull -q "$IMAGE"
+  yaml <<<'services: {a: {image: "@IMAGE@", command: sleep 1000, stop_signal: SIGKILL}}'
+  compose up -d
+  compose export a | compose image import -c 'LABEL com.docker.compose.project=victim com.docker.compose.service=db' -c 'CMD ["sleep", "1000"]' - "labelled-$PROJECT:1" >/dev/null
+  compose down
+  yaml <<<"services: {a: {image: 'labelled-$PROJECT:1', stop_signal: SIGKILL}}"
+  compose up -d
+  is "$(compose ps --format '{{.Project}} {{.Service}}')" "$PROJECT a"
+  fails grep -qx victim <<<"$(compose ls -q --all)"
+  compose down
+  compose image rm "labelled-$PROJECT:1"
+}
+
 @test "verify finds what is damaged, --repair fetches and unpacks it again" {
   fresh
   compose image pull -q "$IMAGE"

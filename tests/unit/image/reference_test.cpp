@@ -94,5 +94,16 @@ TEST(Reference, cve_2024_3727_a_digest_is_checked_before_it_becomes_a_path) {
         EXPECT_FALSE(valid_digest(bad)) << bad;
 }
 
+TEST(Reference, a_short_form_stands_for_the_same_image) {  // found by fuzzing
+    std::string digits(64, 'a');
+    for (const std::string& text : {std::string("docker.io/docker.io/xx"), std::string("docker.io/localhost/x:1"), "docker.io/library/" + digits, std::string("docker.io/a/b"), std::string("docker.io/library/a")}) {
+        auto reference = Reference::parse(text);
+        ASSERT_TRUE(reference) << text;
+        auto again = Reference::parse(reference->familiar());
+        ASSERT_TRUE(again) << reference->familiar();
+        EXPECT_EQ(again->canonical(), reference->canonical()) << text;
+    }
+}
+
 }  // namespace
 }  // namespace engine::image

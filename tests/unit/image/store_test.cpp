@@ -588,6 +588,44 @@ TEST_F(Images, import_makes_one_layer) {
     EXPECT_TRUE(store_->verify({})->problems.empty());
 }
 
+TEST_F(Images, cve_2026_53489_imports_follow_the_rules_of_layers) {
+    for (const auto& [tar, reason] : {std::pair(Tar().file("../x", "y"), "leaves the root"), std::pair(Tar().hardlink("a", "../../etc/hostname"), "leaves the root"),
+                                      std::pair(Tar().hardlink("a", "not/there"), "not there")}) {
+        std::string file = temp_->path() + "/hostile.tar";
+        ASSERT_TRUE(base::write_file(file, tar.bytes()));
+        auto in = std::move(*base::open_at(AT_FDCWD, file, O_RDONLY));
+        auto refused = store_->import(in.get(), {});
+        ASSERT_FALSE(refused) << reason;
+        EXPECT_NE(refused.error().message().find(reason), std::string::npos) << refused.error().message();
+    }
+    nothing_left();
+}
+
+TEST_F(Images, a_pull_that_changes_nothing_is_remembered_as_asked) {
+    serve_usual();
+    auto first = pull(name("app:1"));
+    ASSERT_TRUE(first) << first.error().message();
+    EXPECT_GT(first->pulled, 0);
+    auto again = pull(name("app:1"));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->tagged, first->tagged) << "the name stands for the same image";
+    EXPECT_GT(again->pulled, first->pulled) << "pull_policy: daily counts from here";
+    ASSERT_TRUE(store_->tag(name("app:1"), "mine:1"));
+    EXPECT_EQ(store_->find("mine:1")->pulled, 0);
+    EXPECT_EQ(store_->find(name("app:1"))->pulled, again->pulled);
+}
+
+TEST_F(Images, a_layer_that_arrives_damaged_is_fetched_once_more) {
+    serve_usual();
+    int spoiled = 0;
+    registry_.spoil = [&](const Request& request, Response& response) {
+        if (request.path.find(digest_of(gzip(second_))) != std::string::npos && spoiled++ == 0) response.body[response.body.size() / 2] ^= 1;
+    };
+    auto image = pull(name("app:1"));
+    ASSERT_TRUE(image) << image.error().message();
+    EXPECT_EQ(spoiled, 2);
+}
+
 TEST_F(Images, verify_finds_and_mends_damage) {
     serve_usual();
     auto image = pull(name("app:1"));
