@@ -100,7 +100,7 @@ Result<int> dispatch(const std::vector<std::string>& words) {
     const Command* command = resolve(rest, own);
     if (!command) {
         std::string members = group_help(rest[0]);
-        if (!members.empty() && rest.size() == 1) return print(members);
+        if (!members.empty() && (rest.size() == 1 || rest[1] == "--help" || rest[1] == "-h")) return print(members);
         return unknown_command(rest[0]);
     }
     if (wants_help) return print(help(*command));

@@ -99,6 +99,13 @@ std::string labels_text(const engine::Labels& labels) {
 
 std::pair<std::string, std::string> repository_and_tag(const std::string& reference) {
     std::string name = reference.substr(0, reference.find('@'));
+    if (name.starts_with("docker.io/")) {  // in short where that stands for the same image
+        std::string rest = name.substr(10), first = rest.substr(0, rest.find('/'));
+        if (rest.starts_with("library/") && rest.find('/', 8) == std::string::npos)
+            name = rest.substr(8);
+        else if (first.find('.') == std::string::npos && first != "localhost")
+            name = rest;
+    }
     size_t colon = name.rfind(':'), slash = name.rfind('/');
     if (colon == std::string::npos || (slash != std::string::npos && colon < slash)) return {name, ""};
     return {name.substr(0, colon), name.substr(colon + 1)};

@@ -28,7 +28,7 @@ std::string ago(engine::Time then, engine::Time now);
 std::string created_text(engine::Time time);
 /// `k=v,k=v`.
 std::string labels_text(const engine::Labels& labels);
-/// Repository and tag of a reference; the tag is empty when it has none.
+/// Repository and tag of a reference, Docker Hub's in short; the tag is empty when it has none.
 std::pair<std::string, std::string> repository_and_tag(const std::string& reference);
 /// The first 12 digits of an id, without `sha256:`.
 std::string short_id(const std::string& id);

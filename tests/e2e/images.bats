@@ -75,7 +75,7 @@ whole() { has "$(compose image verify)" "all is whole"; }
   compose image tag "imported-$PROJECT:1" "other-$PROJECT:2"
   has "$(compose image ls)" "other-$PROJECT"
   run ! compose image rm "$IMAGE"
-  has "$output" "in use"
+  has "$output" "is using its referenced image"
   has "$(compose image rm "imported-$PROJECT:1")" "Untagged: imported-$PROJECT:1"
   has "$(compose image rm "other-$PROJECT:2")" "Deleted: $id"
   run ! compose image inspect "other-$PROJECT:2"

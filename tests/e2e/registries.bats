@@ -175,7 +175,7 @@ teardown_file() { stop_registries; }
   over_etc "$PWD/etc" image pull -q busybox:1
   has "$(cat "$SERVERS/faults.log")" "/v2/e2e/busybox/manifests/1?ns=docker.io"
   run ! over_etc "$PWD/etc" image pull absent:1
-  has "$output" "nothing-here"
+  has "$output" "manifest for absent:1 not found"
   run ! over_etc "$PWD/etc" image pull blocked.example/x
   has "$output" blocked
 }

@@ -163,7 +163,7 @@ Status prune_system_networks(engine::Engine& engine, PrunedSystem& pruned) {
 Status prune_system_volumes(engine::Engine& engine, PrunedSystem& pruned) {
     std::vector<std::string> gone;
     for (const auto& use : TRY(engine.disk_usage()).volumes) {
-        if (!use.volume.anonymous || use.containers > 0) continue;
+        if (!(use.volume.anonymous || use.volume.spec.labels.contains("com.docker.volume.anonymous")) || use.containers > 0) continue;
         auto removed = engine.remove_volume(use.volume.spec.name);
         if (removed) {
             gone.push_back(use.volume.spec.name);
