@@ -282,16 +282,19 @@ std::optional<std::string> closest(std::string_view word, const std::vector<std:
     size_t best_distance = std::max<size_t>(1, std::min<size_t>(word.size(), 64) / 3) + 1;
     for (const auto& candidate : known) {
         if (word.size() > 64 || candidate.size() > 64) continue;
-        std::array<size_t, 66> row{};
+        std::array<size_t, 66> before{}, row{};
         for (size_t j = 0; j <= candidate.size(); ++j) row[j] = j;
         for (size_t i = 1; i <= word.size(); ++i) {
-            size_t diagonal = row[0];
-            row[0] = i;
+            std::array<size_t, 66> next{};
+            next[0] = i;
             for (size_t j = 1; j <= candidate.size(); ++j) {
-                size_t above = row[j];
-                row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (word[i - 1] != candidate[j - 1])});
-                diagonal = above;
+                next[j] = std::min({row[j] + 1, next[j - 1] + 1, row[j - 1] + (word[i - 1] != candidate[j - 1])});
+                // Two letters exchanged are one slip.
+                bool exchanged = i > 1 && j > 1 && word[i - 1] == candidate[j - 2] && word[i - 2] == candidate[j - 1];
+                if (exchanged) next[j] = std::min(next[j], before[j - 2] + 1);
             }
+            before = row;
+            row = next;
         }
         if (row[candidate.size()] < best_distance) best_distance = row[candidate.size()], best = candidate;
     }

@@ -16,11 +16,16 @@ constexpr std::string_view kInvalid = ": invalid compose project";
 
 class Consistency {
 public:
-    Consistency(const Project& project, Report& report) : project_(project), report_(report) {}
+    Consistency(const Project& project, Report& report) : project_(project), report_(report) {
+        for (const Diagnostic& finding : report.list) {
+            if (finding.severity == Severity::error) broken_.insert(finding.path);
+        }
+    }
 
-    void run(const std::set<std::string>& broken) {
+    void run() {
         std::map<std::string, std::string> containers;
         for (const auto& [name, service] : project_.services) {
+            service_length_ = name.size();
             if (!service.container_name.empty()) {
                 auto [known, fresh] = containers.emplace(service.container_name, name);
                 if (!fresh) {
@@ -28,9 +33,9 @@ public:
                                                            base::quote(known->second));
                 }
             }
-            if (!broken.contains(name)) check(name, service);
+            check(name, service);
         }
-        if (!report_.failed()) cycles();
+        cycles();
     }
 
 private:
@@ -44,12 +49,30 @@ private:
         return {};
     }
 
+    /// True when an attribute, or a part of it, has an error already: it is not said twice in other words.
+    bool is_broken(const std::string& path) const {
+        if (broken_.contains(path)) return true;
+        for (char next : {'.', '['}) {
+            auto below = broken_.lower_bound(path + next);
+            if (below != broken_.end() && below->starts_with(path + next)) return true;
+        }
+        return false;
+    }
+    /// `services.web.ports` of `services.web.ports[0].target`.
+    static std::string attribute_of(const std::string& path, size_t name_length) {
+        size_t from = std::string_view("services.").size() + name_length + 1;
+        return from >= path.size() ? path : path.substr(0, path.find_first_of(".[", from));
+    }
+
     void error(const std::string& path, std::string message, std::string suggestion = {}) {
+        if (report_.full()) return report_.error({}, {}, std::move(message));  // only counted: its place would be looked for in vain
+        if (is_broken(attribute_of(path, service_length_))) return;
         report_.error(place(path), path, std::move(message), std::move(suggestion));
     }
 
     template <class T>
-    static std::string nearest(const std::string& name, const std::map<std::string, T>& known) {
+    std::string nearest(const std::string& name, const std::map<std::string, T>& known) const {
+        if (report_.full()) return {};
         std::vector<std::string> names;
         for (const auto& [one, value] : known) names.push_back(one);
         auto near = base::closest(name, names);
@@ -60,15 +83,17 @@ private:
 
     void check(const std::string& name, const Service& service) {
         std::string path = "services." + name;
-        if (!service.build && service.image.empty() && !service.provider) {
-            error(path, quoted(name) + " has neither an image nor a build context specified" + std::string(kInvalid));
+        service_length_ = name.size();
+        bool said = broken_.contains(path) || is_broken(path + ".image") || is_broken(path + ".build") || is_broken(path + ".extends");
+        if (!said && !service.build && service.image.empty() && !service.provider) {
+            report_.error(place(path), path, quoted(name) + " has neither an image nor a build context specified" + std::string(kInvalid));
         }
         if (service.build) build(name, service);
         if (!service.network_mode.empty() && !service.networks.empty()) {
             error(path + ".network_mode", "service " + name + " declares mutually exclusive `network_mode` and `networks`" + std::string(kInvalid));
         }
         for (const auto& [network, attachment] : service.networks) {
-            if (project_.networks.contains(network)) continue;
+            if (project_.networks.contains(network) || broken_.contains("networks")) continue;
             error(path + ".networks." + network, quoted(name) + " refers to undefined network " + network + std::string(kInvalid),
                   nearest(network, project_.networks));
         }
@@ -82,7 +107,7 @@ private:
         volumes(name, service);
         auto references = [&](const std::vector<FileReference>& list, const auto& known, const char* kind, const std::string& key) {
             for (size_t index = 0; index < list.size(); ++index) {
-                if (known.contains(list[index].source)) continue;
+                if (known.contains(list[index].source) || broken_.contains(std::string(kind) + "s")) continue;
                 error(path + "." + key + "[" + std::to_string(index) + "]",
                       quoted(name) + " refers to undefined " + kind + " " + list[index].source + std::string(kInvalid),
                       nearest(list[index].source, known));
@@ -148,7 +173,7 @@ private:
     void volumes(const std::string& name, const Service& service) {
         for (size_t index = 0; index < service.volumes.size(); ++index) {
             const Mount& mount = service.volumes[index];
-            if (mount.type != "volume" || mount.source.empty() || project_.volumes.contains(mount.source)) continue;
+            if (mount.type != "volume" || mount.source.empty() || project_.volumes.contains(mount.source) || broken_.contains("volumes")) continue;
             struct stat info{};
             std::string file = project_.working_dir + "/" + mount.source;
             std::string suggestion = nearest(mount.source, project_.volumes);
@@ -168,6 +193,9 @@ private:
         if (service.scale && service.deploy && service.deploy->replicas && *service.scale != *service.deploy->replicas) {
             distinct("scale", "deploy.replicas");
         }
+        constexpr const char* kNegative = "must be greater than or equal to 0";
+        if (service.scale && *service.scale < 0) error(path + ".scale", kNegative);
+        if (!service.scale && service.deploy && service.deploy->replicas.value_or(0) < 0) error(path + ".deploy.replicas", kNegative);
         if (service.deploy && service.deploy->resources.limits) {
             const Resource& limits = *service.deploy->resources.limits;
             if (service.cpus != 0 && limits.cpus != service.cpus) distinct("cpus", "deploy.resources.limits.cpus");
@@ -217,6 +245,7 @@ private:
             if (open != stack.end()) {
                 std::vector<std::string> cycle(open, stack.end());
                 cycle.push_back(name);
+                service_length_ = cycle[0].size();
                 error("services." + cycle[0] + ".depends_on." + cycle[1], "dependency cycle detected: " + base::join(cycle, " -> "));
                 return true;
             }
@@ -237,12 +266,12 @@ private:
 
     const Project& project_;
     Report& report_;
+    std::set<std::string> broken_;  ///< paths of the errors that were there before
+    size_t service_length_ = 0;     ///< of the name of the service that is being checked
 };
 
 }  // namespace
 
-void check_consistency(const Project& project, const std::set<std::string>& broken, Report& report) {
-    Consistency(project, report).run(broken);
-}
+void check_consistency(const Project& project, Report& report) { Consistency(project, report).run(); }
 
 }  // namespace compose::model

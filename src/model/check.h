@@ -1,15 +1,12 @@
 #pragma once
 // What must hold between the parts of a project, and what is legal but surely meant otherwise.
-#include <set>
-#include <string>
-
 #include "model/project.h"
 #include "model/report.h"
 
 namespace compose::model {
 
-/// References, exclusive attributes, cycles. Services in `broken` have findings already and are left out.
-void check_consistency(const Project& project, const std::set<std::string>& broken, Report& report);
+/// References, exclusive attributes, cycles. Attributes that have errors already are left out.
+void check_consistency(const Project& project, Report& report);
 /// Warnings that need the whole project.
 void warn_about(const Project& project, Report& report);
 /// Warnings about how something is written in one file, before it is normalised.

@@ -12,6 +12,8 @@ namespace compose::model {
 namespace {
 
 constexpr size_t kExcerptWidth = 160;
+constexpr size_t kLongestMessage = 2000;  ///< bytes; some hold a value of the file
+constexpr size_t kLongestLine = 64u << 10;  ///< of a line that is kept for an excerpt
 
 /// Length in bytes of the UTF-8 character at `at`.
 size_t character_length(std::string_view text, size_t at) {
@@ -35,7 +37,7 @@ std::string prefix(const Diagnostic& diagnostic) {
 }  // namespace
 
 uint32_t Files::add(std::string name, std::string path, std::shared_ptr<const std::string> text) {
-    files.push_back({std::move(name), std::move(path), std::move(text)});
+    files.push_back({std::move(name), std::move(path), std::move(text), {}});
     return static_cast<uint32_t>(files.size() - 1);
 }
 
@@ -48,31 +50,54 @@ std::string Files::line(Place place) const {
     if (!place || place.file >= files.size() || !files[place.file].text) return {};
     std::string_view text = *files[place.file].text;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-    for (uint32_t line = 1; line < place.line; ++line) {
-        size_t end = text.find('\n');
-        if (end == std::string_view::npos) return {};
-        text.remove_prefix(end + 1);
+    std::vector<uint32_t>& starts = files[place.file].starts;
+    if (starts.empty()) {
+        starts.push_back(0);
+        for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', end + 1)) starts.push_back(static_cast<uint32_t>(end + 1));
     }
-    std::string_view line = text.substr(0, text.find('\n'));
+    if (place.line > starts.size()) return {};
+    std::string_view line = text.substr(starts[place.line - 1]);
+    line = line.substr(0, std::min(line.find('\n'), kLongestLine));
     if (line.ends_with('\r')) line.remove_suffix(1);
     return std::string(line);
 }
 
 void Report::add(Severity severity, Place place, std::string path, std::string message, std::string suggestion) {
+    added_ = false;
+    size_t& kept = kept_[severity == Severity::error ? 1 : 0];
+    if (kept >= kMaxKept) {
+        if (severity == Severity::error) ++errors_;
+        ++dropped_;
+        return;
+    }
     Diagnostic diagnostic;
     diagnostic.severity = severity;
     diagnostic.at = files.pos(place);
     diagnostic.path = std::move(path);
+    if (message.size() > kLongestMessage) message = message.substr(0, kLongestMessage) + "…";
     diagnostic.message = std::move(message);
     diagnostic.suggestion = std::move(suggestion);
-    // The same slip met again through an alias, an extends or a second pass is one finding.
-    if (!seen_.insert(prefix(diagnostic) + diagnostic.message).second) return;
+    // The same slip met again through an alias, an extends or a second pass is one finding, whatever its path is there.
+    std::string known = prefix(diagnostic);
+    if (place) known = diagnostic.at.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ":";
+    if (!seen_.insert(known + diagnostic.message).second) return;
     diagnostic.excerpt = files.line(place);
     if (severity == Severity::error) ++errors_;
+    ++kept;
+    added_ = true;
+    list.push_back(std::move(diagnostic));
+}
+
+void Report::close() {
+    if (dropped_ == 0) return;
+    Diagnostic diagnostic;
+    diagnostic.severity = failed() ? Severity::error : Severity::warning;
+    diagnostic.message = std::to_string(dropped_) + " more findings are not shown";
     list.push_back(std::move(diagnostic));
 }
 
 void Report::file_error(std::string file, std::string message) {
+    added_ = false;
     Diagnostic diagnostic;
     diagnostic.at.file = std::move(file);
     diagnostic.message = std::move(message);

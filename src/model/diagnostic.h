@@ -39,6 +39,7 @@ struct Files {
         std::string name;  ///< as shown: relative to the working folder where that is shorter
         std::string path;  ///< absolute
         std::shared_ptr<const std::string> text;
+        mutable std::vector<uint32_t> starts;  ///< of its lines; made when the first excerpt is asked for
     };
     std::vector<File> files;
     uint32_t add(std::string name, std::string path, std::shared_ptr<const std::string> text);

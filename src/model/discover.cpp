@@ -112,7 +112,7 @@ private:
             report_.warning({index, 1, 1}, "", "The " + base::quote(name) + " variable is not set. Defaulting to a blank string.");
         }
         for (const auto& [name, line] : lines) {
-            if (!found_.variables.contains(name)) found_.origins[name] = shown(file) + ":" + std::to_string(line);
+            note_source(found_.sources, name, shown(file) + ":" + std::to_string(line), values[name], found_.variables.contains(name));
         }
     }
 
@@ -176,6 +176,27 @@ std::string absolute_path(const std::string& path, const std::string& working_di
 bool is_truthy(const std::string& text) {
     std::string lower = base::to_lower(text);
     return lower == "1" || lower == "t" || lower == "true";
+}
+
+void note_source(VariableSources& sources, const std::string& name, const std::string& place, const std::string& value, bool set_before) {
+    VariableSource& source = sources[name];
+    if (set_before) {
+        if (source.from.empty()) source.from = "the environment";
+        source.hidden.push_back(place + " says " + value);
+        return;
+    }
+    if (!source.from.empty()) source.hidden.push_back(source.from + " is overridden");
+    source.from = place;
+}
+
+std::string tell_variable(const std::string& name, const Variables& variables, const VariableSources& sources) {
+    auto value = variables.find(name);
+    if (value == variables.end()) return name + " is not set";
+    auto source = sources.find(name);
+    std::string from = name == "COMPOSE_PROJECT_NAME" ? "the project's name" : "the environment";
+    std::string out = name + "=" + value->second + " from " + (source != sources.end() ? source->second.from : from);
+    if (source != sources.end() && !source->second.hidden.empty()) out += " (" + base::join(source->second.hidden, ", ") + ")";
+    return out;
 }
 
 Found discover(const LoadOptions& options, Report& report) { return Discovery(options, report).run(); }

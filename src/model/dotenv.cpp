@@ -6,6 +6,8 @@ namespace compose::model {
 
 namespace {
 
+constexpr size_t kMaxDotenvBytes = 32u << 20;  ///< bytes; each line may double what the one before it made
+
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
 bool is_space(char c) { return is_blank(c) || c == '\n'; }
 
@@ -97,6 +99,8 @@ public:
             }
             auto value = read_value();
             if (!value) return std::unexpected(value.error());
+            size_ += value->size();
+            if (size_ > kMaxDotenvBytes) return error(at, "the values are larger than " + std::to_string(kMaxDotenvBytes >> 20) + " MiB");
             set(*name, std::move(*value), at);
         }
         return {};
@@ -214,6 +218,7 @@ private:
     const Unset& unset_;
     std::map<std::string, int>* lines_;
     int line_ = 1;
+    size_t size_ = 0;  ///< of all values
 };
 
 }  // namespace

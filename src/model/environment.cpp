@@ -5,17 +5,30 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/dotenv.h"
+#include "model/provenance.h"
 
 namespace compose::model {
 
 namespace {
 
 constexpr size_t kMaxEnvFile = 8u << 20;
+constexpr size_t kEntry = 100;             ///< bytes that a variable costs besides its text
+constexpr size_t kMaxCopies = 256u << 20;  ///< bytes that env files may put into all services together
 
-struct Loader {
+struct FileOfVariables {
     Project& project;
     Report& report;
     std::map<std::string, std::shared_ptr<const std::string>> cache;  ///< many services share one file
+    size_t copied = 0;
+
+    /// False, with a finding, when the services hold too much by now.
+    bool charge(size_t bytes, Place where, const std::string& path) {
+        bool fitted = copied <= kMaxCopies;
+        copied += bytes;
+        if (copied <= kMaxCopies) return true;
+        if (fitted) report.error(where, path, "env files put more than " + std::to_string(kMaxCopies >> 20) + " MiB into the services");
+        return false;
+    }
 
     /// The file's text; null after a finding, or when an optional file is absent.
     std::shared_ptr<const std::string> read(const std::string& file, bool required, const char* what, const std::string& path, const Node* at) {
@@ -25,7 +38,8 @@ struct Loader {
         if (::stat(file.c_str(), &info) != 0) {
             int error = errno;
             if (!required) return nullptr;
-            report.error(where, path, std::string(what) + " " + file + " not found: stat " + file + ": " + base::errno_text(error));
+            report.error(where, path, std::string(what) + " " + file + " not found: stat " + file + ": " + base::errno_text(error),
+                         std::string_view(what) == "env file" ? "create it, or say required: false beside its path" : "");
             return nullptr;
         }
         if (S_ISDIR(info.st_mode)) {
@@ -60,8 +74,10 @@ const Node* item_node(const Project& project, const std::string& service, std::s
 
 }  // namespace
 
-void resolve_env_files(Project& project, Report& report, const std::string* only) {
-    Loader loader{project, report, {}};
+void resolve_env_files(Project& project, Report& report, const std::string* only, Node* tree) {
+    FileOfVariables loader{project, report, {}};
+    std::optional<Provenance> provenance;
+    if (tree != nullptr) provenance.emplace(*tree, report, project.working_dir, "environment");
     for (auto& [name, service] : project.services) {
         if (only != nullptr && name != *only) continue;
         for (auto& [key, value] : service.environment) {
@@ -90,19 +106,28 @@ void resolve_env_files(Project& project, Report& report, const std::string* only
                 continue;
             }
             auto text = loader.read(file.path, file.required, "env file", path, at);
-            if (!text) continue;
-            auto done = file.format == "raw" ? parse_raw_env(*text, values, lookup) : parse_dotenv(*text, values, lookup);
+            if (!text || !loader.charge(text->size(), at != nullptr ? at->place : Place{}, path)) continue;
+            std::map<std::string, int> lines;
+            std::map<std::string, int>* noted = provenance ? &lines : nullptr;
+            auto done = file.format == "raw" ? parse_raw_env(*text, values, lookup, noted) : parse_dotenv(*text, values, lookup, {}, noted);
             if (!done) loader.failed(file.path, text, done.error());
+            if (provenance) provenance->note(file.path, text, lines, values);
         }
+        size_t bytes = 0;
+        for (const auto& [key, value] : values) bytes += key.size() + value.size() + kEntry;
+        if (!loader.charge(bytes, {}, "services." + name + ".env_file")) return;
         Environment merged;
         for (auto& [key, value] : values) merged[key] = value;
         for (auto& [key, value] : service.environment) merged[key] = value;
         service.environment = std::move(merged);
+        if (provenance) provenance->apply(name);
     }
 }
 
-void resolve_label_files(Project& project, Report& report, const std::string* only) {
-    Loader loader{project, report, {}};
+void resolve_label_files(Project& project, Report& report, const std::string* only, Node* tree) {
+    FileOfVariables loader{project, report, {}};
+    std::optional<Provenance> provenance;
+    if (tree != nullptr) provenance.emplace(*tree, report, project.working_dir, "labels");
     for (auto& [name, service] : project.services) {
         if (only != nullptr && name != *only) continue;
         if (service.label_files.empty()) continue;
@@ -116,9 +141,12 @@ void resolve_label_files(Project& project, Report& report, const std::string* on
             const std::string& file = service.label_files[index];
             std::string path = "services." + name + ".label_file[" + std::to_string(index) + "]";
             auto text = loader.read(file, true, "label file", path, item_node(project, name, "label_file", index));
-            if (!text) continue;
-            if (auto done = parse_dotenv(*text, values, lookup); !done) loader.failed(file, text, done.error());
+            if (!text || !loader.charge(2 * text->size(), {}, path)) continue;
+            std::map<std::string, int> lines;
+            if (auto done = parse_dotenv(*text, values, lookup, {}, provenance ? &lines : nullptr); !done) loader.failed(file, text, done.error());
+            if (provenance) provenance->note(file, text, lines, values);
         }
+        if (provenance) provenance->apply(name);
         for (auto& [key, value] : values) service.labels.try_emplace(key, value);
     }
 }

@@ -7,8 +7,9 @@ namespace compose::model {
 
 /// Below `environment` go the contents of `env_file` (compose-spec 05-services.md), and names without a value are resolved.
 /// For enabled services; of those only for `only`, when it is given.
-void resolve_env_files(Project& project, Report& report, const std::string* only = nullptr);
+/// `tree`: also there, with where each value is from (config --explain).
+void resolve_env_files(Project& project, Report& report, const std::string* only = nullptr, Node* tree = nullptr);
 /// Below `labels` go the contents of `label_file`.
-void resolve_label_files(Project& project, Report& report, const std::string* only = nullptr);
+void resolve_label_files(Project& project, Report& report, const std::string* only = nullptr, Node* tree = nullptr);
 
 }  // namespace compose::model

@@ -1,6 +1,9 @@
 #include "model/explain.h"
 
+#include <algorithm>
+
 #include "base/text.h"
+#include "model/discover.h"
 #include "model/interpolate.h"
 #include "model/render.h"
 #include "model/schema.h"
@@ -48,29 +51,70 @@ const Node* find_path(const Node* node, std::string_view path) {
     return node;
 }
 
-std::string variable_text(const Loaded& loaded, const std::string& name) {
-    auto value = loaded.project.environment.find(name);
-    auto origin = loaded.variable_origins.find(name);
-    if (value == loaded.project.environment.end()) return name + " is not set";
-    std::string from = origin != loaded.variable_origins.end() ? origin->second : name == "COMPOSE_PROJECT_NAME" ? "the project" : "the environment";
-    return name + "=" + value->second + " from " + from;
-}
+class History {
+public:
+    explicit History(const Loaded& loaded) : loaded_(loaded) {}
 
-void history(const Loaded& loaded, const Node& node, std::string& out) {
-    auto line = [&](const Place& place, const std::string& text, const std::string& note) {
-        out += "  " + place_text(loaded.project.files->pos(place)) + ": " + text + (note.empty() ? "" : "  (" + note + ")") + "\n";
-    };
-    const Origin* origin = node.before.get();
-    // The newest is the value itself, unless interpolation made it of the text at the same place.
-    bool interpolated = origin != nullptr && origin->place == node.place && origin->text.find('$') != std::string::npos;
-    if (!interpolated) line(node.place, node.is_scalar() ? scalar_text(node) : std::string(node.type_name()), "");
-    for (; origin != nullptr; origin = origin->before.get()) {
-        bool uses = origin->text.find('$') != std::string::npos && !origin->note.empty();
-        line(origin->place, origin->text, uses ? "" : origin->note);
-        if (!uses) continue;
-        for (const VariableUse& use : variables_of(origin->text)) out += "    " + variable_text(loaded, use.name) + "\n";
+    /// Of a value and, when its parts were written in places of their own, of each part.
+    void of(const Node& node, const std::string& path, bool part) {
+        bool whole = node.is_scalar() || node.size() == 0 || is_one_place(node, node.place);
+        if (!whole) {
+            for (const Node::Member& member : members(node)) of(member.value, path + "." + member.key, true);
+            for (size_t index = 0; index < items(node).size(); ++index) of(items(node)[index], path + "[" + std::to_string(index) + "]", true);
+            return;
+        }
+        if (part) text_ += path + ": " + one_line(node) + "\n";
+        chain(node);
     }
-}
+    const std::string& text() const { return text_; }
+
+private:
+    static const Node::Mapping& members(const Node& node) {
+        static const Node::Mapping none;
+        return node.is_mapping() ? node.members() : none;
+    }
+    static const Node::Sequence& items(const Node& node) {
+        static const Node::Sequence none;
+        return node.is_sequence() ? node.items() : none;
+    }
+    static std::string one_line(const Node& node) {
+        if (node.is_scalar()) return node.is_null() ? "null" : scalar_text(node);
+        return node.is_mapping() ? "{…}" : "[…]";
+    }
+    /// Made of one short text, or not from a file at all.
+    static bool is_one_place(const Node& node, const Place& place) {
+        auto same = [&](const Node& child) { return child.place == place && (child.is_scalar() || is_one_place(child, place)); };
+        for (const Node::Member& member : members(node)) {
+            if (!same(member.value)) return false;
+        }
+        return std::all_of(items(node).begin(), items(node).end(), same);
+    }
+
+    void line(const Place& place, const std::string& text, const std::string& note) {
+        text_ += "  " + place_text(loaded_.project.files->pos(place)) + ": " + text + (note.empty() ? "" : "  (" + note + ")") + "\n";
+    }
+
+    void chain(const Node& node) {
+        const Origin* origin = node.before.get();
+        // The newest is the value itself, unless interpolation made it of the text at the same place.
+        bool interpolated = origin != nullptr && origin->place == node.place && !origin->uses.empty();
+        if (!interpolated) line(node.place, one_line(node), "");
+        for (; origin != nullptr; origin = origin->before.get()) {
+            // What a text became and the text itself stand at one place: the text says both.
+            const Origin* made_of = origin->before.get();
+            if (origin->uses.empty() && made_of != nullptr && made_of->place == origin->place && !made_of->uses.empty()) {
+                line(origin->place, made_of->text, origin->note);
+                origin = made_of;
+            } else {
+                line(origin->place, origin->text, origin->note);
+            }
+            for (const std::string& use : origin->uses) text_ += "    " + use + "\n";
+        }
+    }
+
+    const Loaded& loaded_;
+    std::string text_;
+};
 
 std::string value_text(const Node& node) {
     if (node.is_scalar()) return node.is_null() ? "null" : scalar_text(node);
@@ -90,18 +134,34 @@ base::Result<std::string> explain(const Loaded& loaded, const std::string& what)
         node = find_path(project.tree.get(), path);
     }
     if (node == nullptr && known_variable) {
-        std::string out = variable_text(loaded, what) + "\n";
+        std::string out = tell_variable(what, project.environment, loaded.sources) + "\n";
         if (used == loaded.variables.end()) return out + "no file uses it\n";
         out += "used at\n";
         for (const base::SourcePos& pos : used->second.used_at) out += "  " + place_text(pos) + "\n";
         return out;
     }
+    if (node == nullptr && project.tree) {
+        // A variable that only containers see: env_file gives those, and files do not know them.
+        std::string out;
+        for (const auto& [name, service] : project.services) {
+            std::string inside = "services." + name + ".environment." + what;
+            const Node* value = service.environment.contains(what) ? find_path(project.tree.get(), inside) : nullptr;
+            if (value == nullptr) continue;
+            out += inside + ": " + value_text(*value) + "\n";
+            History history(loaded);
+            history.of(*value, inside, false);
+            out += history.text();
+        }
+        if (!out.empty()) return what + " is no variable of the files, only of containers\n" + out;
+    }
     if (node == nullptr) {
         return base::fail(base::Code::not_found, "nothing to explain: " + base::quote(what) + " is neither an attribute that is set nor a variable");
     }
-    std::string out = path + ": " + value_text(*node);
+    std::string out = path + (node->is_scalar() ? ": " : ":") + value_text(*node);
     if (!out.ends_with('\n')) out += '\n';
-    history(loaded, *node, out);
+    History history(loaded);
+    history.of(*node, path, false);
+    out += history.text();
     if (std::string text = schema_description(path); !text.empty()) out += "  — " + text + "\n";
     return out;
 }

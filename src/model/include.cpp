@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "model/canonical.h"
+#include "model/hints.h"
 #include "model/loader.h"
 
 namespace compose::model {
@@ -62,7 +63,8 @@ void Loader::apply_includes(Node& document, const std::string& file, Context& co
     document.erase("include");
     if (entries.is_null()) return;
     if (!entries.is_sequence()) {
-        report_.error(entries.place, "include", "`include` must be a list, not a " + std::string(entries.type_name()));
+        report_.error(entries.place, "include", "`include` must be a list, not " + with_article(entries.type_name()),
+                      type_hint(entries, Wanted{.list = true}, "include"));
         return;
     }
     for (size_t index = 0; index < entries.items().size(); ++index) include_one(entries.items()[index], index, document, file, context);
@@ -88,7 +90,7 @@ void Loader::include_one(const Node& entry, size_t index, Node& document, const 
                             near ? "did you mean " + base::quote(*near) + "?" : "");
         }
     } else {
-        return wrong("must be a path or a mapping, not a " + std::string(entry.type_name()));
+        return wrong("must be a path or a mapping, not " + with_article(entry.type_name()));
     }
     if (paths.empty()) return;  // nothing to include, as Docker Compose sees it
 
@@ -130,14 +132,20 @@ void Loader::include_one(const Node& entry, size_t index, Node& document, const 
         sources.push_back(absolute);
     }
     Variables values;
+    inner.sources = context.sources;
     for (const std::string& source : sources) {
         auto text = base::read_file(source, 8u << 20);
         if (!text) return wrong(text.error().message());
-        auto done = parse_dotenv(*text, values, [&](std::string_view name) -> std::optional<std::string> {
+        std::map<std::string, int> lines;
+        Lookup lookup = [&](std::string_view name) -> std::optional<std::string> {
             auto known = context.variables.find(std::string(name));
             if (known == context.variables.end()) return std::nullopt;
             return known->second;
-        });
+        };
+        auto done = parse_dotenv(*text, values, lookup, {}, options_.explain ? &lines : nullptr);
+        for (const auto& [name, line] : lines) {
+            note_source(inner.sources, name, shown(source) + ":" + std::to_string(line), values[name], context.variables.contains(name));
+        }
         if (!done) {
             uint32_t number = report_.files.add(shown(source), source, std::make_shared<const std::string>(std::move(*text)));
             report_.error({number, static_cast<uint32_t>(std::max(done.error().line, 1)), 1}, "", "failed to read " + source + ": " + done.error().message);
@@ -164,13 +172,14 @@ bool Loader::import(Node& from, Node& into, const Node& entry, const std::string
         if (!target.is_mapping()) target = Node::mapping();
         for (Node::Member& member : source->members()) {
             const Node* known = target.find(member.key);
+            if (target.size() > kMaxEntries) break;  // refused when the model is whole
             if (known == nullptr) {
                 target.members().push_back(std::move(member));
             } else if (!(*known == member.value)) {
                 std::string name = std::string(kind) + "." + member.key;
                 report_.error(known->place ? known->place : entry.place, name, name + " conflicts with imported resource",
                               "give one of them another name, or change the included one in an override file");
-                if (!report_.list.empty() && member.place) report_.last().related = {report_.files.pos(member.place)};
+                if (member.place) report_.relate({report_.files.pos(member.place)});
                 good = false;
             }
         }

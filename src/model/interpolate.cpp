@@ -59,6 +59,8 @@ const PatternTable<Cast>& casts() {
     return table;
 }
 
+constexpr size_t kMaxGrown = 64u << 20;  ///< bytes of all texts that variables are put into
+
 std::optional<Node> cast_text(Cast cast, const std::string& text) {
     switch (cast) {
         case Cast::integer: {
@@ -102,6 +104,7 @@ void Interpolator::run(Node& root) {
 }
 
 void Interpolator::visit(Node& node, std::vector<std::string_view>& path) {
+    if (stopped_ || node.tag == Node::Tag::reset) return;  // only takes away: what it holds is of no account
     if (node.is_string()) {
         apply(node, path);
     } else if (node.is_mapping()) {
@@ -137,12 +140,18 @@ void Interpolator::apply(Node& node, const std::vector<std::string_view>& path) 
             return;
         }
         value = std::move(*done);
+        grown_ += value.size();
+        if (grown_ > kMaxGrown) {
+            report_.error(node.place, path_text(path), "variables make the file larger than " + std::to_string(kMaxGrown >> 20) + " MiB");
+            stopped_ = true;
+            return;
+        }
     }
     std::optional<Node> cast;
     if (const Cast* kind = casts().find(path)) {
         cast = cast_text(*kind, value);
         if (!cast) {
-            constexpr const char* kNames[] = {"an integer", "a number", "a boolean"};
+            constexpr const char* kNames[] = {"an integer", "a number", "true or false"};
             std::string from = uses ? " (from " + base::quote(text) + ")" : "";
             report_.error(node.place, path_text(path),
                           "must be " + std::string(kNames[static_cast<size_t>(*kind)]) + ", not " + base::quote(value) + from);
@@ -155,11 +164,11 @@ void Interpolator::apply(Node& node, const std::vector<std::string_view>& path) 
     changed.tag = node.tag == Node::Tag::timestamp ? Node::Tag::none : node.tag;
     changed.quoted = node.quoted;
     changed.before = node.before;
-    if (keep_origin_ && uses) {
+    if (tell_ && uses) {
         auto origin = std::make_shared<Origin>();
         origin->place = node.place;
         origin->text = text;
-        for (const VariableUse& use : variables_of(text)) origin->note += (origin->note.empty() ? "" : ", ") + use.name;
+        for (const VariableUse& use : variables_of(text)) origin->uses.push_back(tell_(use.name));
         origin->before = node.before;
         changed.before = std::move(origin);
     }

@@ -32,7 +32,9 @@ std::vector<VariableUse> variables_of(std::string_view text);
 /// Interpolates every string below `root` and casts those whose attribute is a number or a boolean.
 class Interpolator {
 public:
-    Interpolator(Lookup lookup, Report& report, bool keep_origin) : lookup_(std::move(lookup)), report_(report), keep_origin_(keep_origin) {}
+    /// `tell` says what a variable is and from where; given only for `config --explain`.
+    Interpolator(Lookup lookup, Report& report, std::function<std::string(const std::string&)> tell)
+        : lookup_(std::move(lookup)), report_(report), tell_(std::move(tell)) {}
     void run(Node& root);
     /// Unset variables with the places that use them, for one warning each.
     std::map<std::string, std::vector<Place>>& unset() { return unset_; }
@@ -42,7 +44,9 @@ private:
     void apply(Node& node, const std::vector<std::string_view>& path);
     Lookup lookup_;
     Report& report_;
-    bool keep_origin_;
+    std::function<std::string(const std::string&)> tell_;
+    bool stopped_ = false;
+    size_t grown_ = 0;
     std::map<std::string, std::vector<Place>> unset_;
 };
 

@@ -42,22 +42,6 @@ void apply_profiles(Project& project) {
     }
 }
 
-/// Services that a finding is about: what is wrong with them must not be said twice in other words.
-std::set<std::string> broken_services(const Report& report) {
-    std::set<std::string> out;
-    for (const Diagnostic& finding : report.list) {
-        constexpr std::string_view kPrefix = "services.";
-        if (finding.severity != Severity::error || !finding.path.starts_with(kPrefix)) continue;
-        std::string rest = finding.path.substr(kPrefix.size());
-        // A name may hold dots: every prefix is taken for one.
-        for (size_t dot = rest.find('.');; dot = rest.find('.', dot + 1)) {
-            out.insert(rest.substr(0, dot));
-            if (dot == std::string::npos) break;
-        }
-    }
-    return out;
-}
-
 void sort_by_place(std::vector<Diagnostic>& list) {
     // Findings of one file in the order of its lines; files in the order they were first spoken of.
     std::map<std::string, size_t> order;
@@ -97,25 +81,31 @@ Loaded load(const LoadOptions& options) {
         Loader loader(options, report);
         auto tree = std::make_shared<Node>(loader.run(found, project.name));
         out.variables = std::move(loader.variables());
-        out.variable_origins = std::move(found.origins);
+        out.sources = std::move(found.sources);
         project.working_dir = found.folder;
         project.compose_files = found.files;
         project.env_files = found.env_files;
         project.environment = found.variables;
         project.profiles = active_profiles(options, found.variables);
         project.tree = tree;
-        if (!options.raw) {
+        if (!options.raw && !loader.used_up()) {
             decode(*tree, project, report);
             apply_profiles(project);
             project.files = std::make_shared<Files>(report.files);
-            if (!options.no_consistency) check_consistency(project, broken_services(report), report);
-            resolve_env_files(project, report);
-            resolve_label_files(project, report);
+            if (!options.no_consistency) {
+                check_consistency(project, report);
+                for (auto& [name, service] : project.services) {
+                    if (service.scale && service.deploy) service.deploy->replicas = service.scale;  // as Docker Compose prints it
+                }
+            }
+            resolve_env_files(project, report, nullptr, options.explain ? tree.get() : nullptr);
+            resolve_label_files(project, report, nullptr, options.explain ? tree.get() : nullptr);
             if (!report.failed()) warn_about(project, report);
         }
         project.files = std::make_shared<Files>(std::move(report.files));
     }
     sort_by_place(report.list);
+    report.close();
     out.diagnostics = std::move(report.list);
     return out;
 }

@@ -38,11 +38,18 @@ struct VariableUse {
     std::vector<base::SourcePos> used_at;
 };
 
+/// Which setting of a variable counts, and which do not.
+struct VariableSource {
+    std::string from;                 ///< `.env:3`, `the environment`
+    std::vector<std::string> hidden;  ///< `.env:3 says 1.2`, of those that it wins over
+};
+using VariableSources = std::map<std::string, VariableSource>;
+
 struct Loaded {
     Project project;                       ///< meaningful only when ok()
     std::vector<Diagnostic> diagnostics;   ///< errors and warnings of the whole load
     std::map<std::string, VariableUse> variables;
-    std::map<std::string, std::string> variable_origins;  ///< variable → `.env:3`, for those that an env file sets
+    VariableSources sources;                   ///< of the variables that env files set
 
     bool ok() const;
     std::vector<Diagnostic> errors() const;

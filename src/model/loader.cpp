@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "model/canonical.h"
 #include "model/check.h"
+#include "model/hints.h"
 #include "model/merge.h"
 #include "model/schema.h"
 #include "model/yaml_reader.h"
@@ -17,6 +18,11 @@ namespace compose::model {
 
 namespace {
 
+constexpr size_t kMaxUses = 100;     ///< places that are remembered of one variable
+constexpr size_t kMaxRelated = 20;   ///< of them in one warning
+constexpr size_t kMaxChain = 100;    ///< services that extend each other in a row
+constexpr size_t kMaxValues = 1'000'000;     ///< in all files and all copies that `extends` makes
+constexpr size_t kMaxText = 256u << 20;      ///< bytes of them
 constexpr size_t kMaxLoads = 2000;  ///< files merged into one project, counting every include and override
 
 }  // namespace
@@ -34,6 +40,7 @@ std::string Loader::shown(const std::string& file) const {
 /// The parsed file, read once; null after a finding.
 const std::vector<Node>* Loader::documents(const std::string& file, Place from, const std::string& path) {
     if (auto known = parsed_.find(file); known != parsed_.end()) return &known->second;
+    if (unreadable_.contains(file)) return nullptr;
     auto failed = [&](const std::string& message) {
         if (from) report_.error(from, path, message);
         else report_.file_error("", message);
@@ -64,7 +71,10 @@ const std::vector<Node>* Loader::documents(const std::string& file, Place from, 
     uint32_t index = report_.files.add(name, file, shared);
     size_t errors = report_.errors();
     std::vector<Node> read = read_yaml(*shared, index, report_);
-    if (report_.errors() != errors) return nullptr;
+    if (report_.errors() != errors) {
+        unreadable_.insert(file);
+        return nullptr;
+    }
     for (Node& document : read) {
         if (document.is_mapping()) warn_about_text(document, report_);
     }
@@ -76,7 +86,7 @@ Node Loader::run(Found& found, std::string& name) {
     if (auto home = options_.environment.find("HOME"); home != options_.environment.end()) home_ = home->second;
     name = project_name(found);
     found.variables["COMPOSE_PROJECT_NAME"] = name;
-    Context context{found.folder, found.folder, found.variables, {}, {}};
+    Context context{found.folder, found.folder, found.variables, found.sources, {}, {}};
     Node root = load_model(found.files, context, false);
     if (root.size() == 0 && !report_.failed()) report_.file_error(shown(found.files.front()), "empty compose file");
     if (options_.no_interpolate) note_variables(root);
@@ -109,7 +119,7 @@ std::string Loader::project_name(const Found& found) {
             const Node* own = document.find("name");
             if (own == nullptr || own->is_null()) continue;
             if (!own->is_string()) {
-                report_.error(own->place, "name", "must be a string, not a " + std::string(own->type_name()));
+                report_.error(own->place, "name", "must be a string, not " + with_article(own->type_name()), type_hint(*own, Wanted{.text = true}, "name"));
                 continue;
             }
             if (own->as_string().empty()) continue;
@@ -129,9 +139,28 @@ std::string Loader::project_name(const Found& found) {
     return name;
 }
 
+/// Takes what is about to be copied from the budget of the load; false when it is used up.
+bool Loader::charge(const Node& node) {
+    if (used_up_) return false;
+    Weight weight = weigh(node);
+    values_ += weight.nodes;
+    text_ += weight.bytes;
+    if (values_ <= kMaxValues && text_ <= kMaxText) return true;
+    used_up_ = true;
+    report_.file_error("", "the project is too large: more than " + std::to_string(kMaxValues) + " values or " + std::to_string(kMaxText >> 20) +
+                               " MiB of text after includes and extends");
+    return false;
+}
+
 Node Loader::load_model(const std::vector<std::string>& files, Context& context, bool included) {
     Node dict = Node::mapping();
     for (const std::string& file : files) load_file(file, dict, context, false, {});
+    for (const char* kind : {"services", "networks", "volumes", "configs", "secrets", "models"}) {
+        Node* entries = dict.find(kind);
+        if (entries == nullptr || entries->size() <= kMaxEntries) continue;
+        report_.error(entries->place, kind, "more than " + std::to_string(kMaxEntries) + " " + kind);
+        *entries = Node::mapping();
+    }
     set_defaults(dict);
     check_attributes(dict, report_);
     if (included || !options_.no_path_resolution) resolve_paths(dict, context.rel_folder, home_, report_);
@@ -144,6 +173,7 @@ void Loader::load_file(const std::string& file, Node& dict, Context& context, bo
     if (all == nullptr) return;
     if (++loads_ > kMaxLoads) return report_.file_error(shown(file), "more than " + std::to_string(kMaxLoads) + " files are included or extended");
     for (const Node& original : *all) {
+        if (!charge(original)) return;
         Node document = original;
         if (!prepare(document, file, context)) continue;
         if (!as_base) {
@@ -166,13 +196,15 @@ void Loader::load_file(const std::string& file, Node& dict, Context& context, bo
 bool Loader::prepare(Node& document, const std::string& file, Context& context) {
     if (!document.is_mapping()) {
         if (document.is_null()) report_.file_error(shown(file), "top-level object must be a mapping: the document is empty");
-        else report_.error(document.place, "", "top-level object must be a mapping, not a " + std::string(document.type_name()));
+        else report_.error(document.place, "", "top-level object must be a mapping, not " + with_article(document.type_name()),
+                           "a Compose file starts with a key, as services:");
         return false;
     }
     if (!options_.no_interpolate) interpolate(document, context);
     const Node::Member* services = document.find_member("services");
     if (services != nullptr && !services->value.is_mapping()) {
-        report_.error(services->place, "services", "services must be a mapping, not " + std::string(services->value.is_null() ? "empty" : services->value.type_name()));
+        report_.error(services->place, "services", "services must be a mapping, not " + with_article(services->value.type_name()),
+                      type_hint(services->value, Wanted{.mapping = true}, "services"));
         document.erase("services");
     }
     return true;
@@ -194,18 +226,20 @@ void Loader::finish_document(Node& dict, const std::string& file, bool validate)
 }
 
 void Loader::interpolate(Node& node, Context& context) {
+    std::function<std::string(const std::string&)> tell;
+    if (options_.explain) tell = [&context](const std::string& name) { return tell_variable(name, context.variables, context.sources); };
     Interpolator interpolator(
         [&context](std::string_view name) -> std::optional<std::string> {
             auto found = context.variables.find(std::string(name));
             if (found == context.variables.end()) return std::nullopt;
             return found->second;
         },
-        report_, options_.explain);
+        report_, std::move(tell));
     note_variables(node);
     interpolator.run(node);
     for (auto& [name, places] : interpolator.unset()) {
         auto& all = unset_[name];
-        all.insert(all.end(), places.begin(), places.end());
+        all.insert(all.end(), places.begin(), places.begin() + static_cast<ptrdiff_t>(std::min(places.size(), kMaxUses)));
     }
 }
 
@@ -216,7 +250,8 @@ void Loader::note_variables(const Node& node) {
             base::SourcePos at = report_.files.pos(node.place);
             VariableUse& known = variables_[use.name];
             std::vector<base::SourcePos> places = std::move(known.used_at);
-            if (std::find(places.begin(), places.end(), at) == places.end()) places.push_back(at);
+            bool fresh = places.size() < kMaxUses && std::find(places.begin(), places.end(), at) == places.end();
+            if (fresh) places.push_back(std::move(at));
             known = std::move(use);
             known.used_at = std::move(places);
         }
@@ -232,11 +267,11 @@ void Loader::warn_unset() {
         report_.warning(places.front(), "", "The " + base::quote(name) + " variable is not set. Defaulting to a blank string.");
         std::vector<base::SourcePos> related;
         for (const Place& place : places) {
+            if (related.size() >= kMaxRelated) break;
             base::SourcePos pos = report_.files.pos(place);
-            bool known = pos == report_.files.pos(places.front()) || std::find(related.begin(), related.end(), pos) != related.end();
-            if (!known && related.size() < 20) related.push_back(pos);
+            if (pos != report_.files.pos(places.front()) && std::find(related.begin(), related.end(), pos) == related.end()) related.push_back(pos);
         }
-        if (!report_.list.empty()) report_.last().related = std::move(related);
+        report_.relate(std::move(related));
     }
 }
 
@@ -245,6 +280,7 @@ void Loader::warn_unset() {
 void Loader::apply_extends(Node& document, const std::string& file, Context& context) {
     Node* services = document.find("services");
     if (services == nullptr) return;
+    if (services->size() > kMaxEntries) return;  // refused below
     std::vector<std::string> names;
     for (const Node::Member& member : services->members()) names.push_back(member.key);
     for (const std::string& name : names) {
@@ -287,6 +323,11 @@ void Loader::extend(const std::string& name, Node& services, const std::string& 
     if (extends == nullptr) return;
     std::string path = "services." + name + ".extends";
     std::pair<std::string, std::string> self{file, name};
+    if (track.size() >= kMaxChain) {
+        report_.error(extends->place, path, "more than " + std::to_string(kMaxChain) + " services extend each other");
+        service->erase("extends");
+        return;
+    }
     track.push_back(self);
     std::vector<Reference> bases = references(name, *extends);
     service->erase("extends");
@@ -311,7 +352,9 @@ void Loader::extend(const std::string& name, Node& services, const std::string& 
         }
         if (from->find(base.service) == nullptr) {
             std::vector<std::string> known;
-            for (const Node::Member& member : from->members()) known.push_back(member.key);
+            for (const Node::Member& member : from->members()) {
+                if (from != &services || member.key != name) known.push_back(member.key);
+            }
             auto near = base::closest(base.service, known);
             report_.error(base.place, path,
                           "cannot extend service " + base::quote(name) + " in " + shown(file) + ": service " + base::quote(base.service) +
@@ -327,9 +370,10 @@ void Loader::extend(const std::string& name, Node& services, const std::string& 
             }
             continue;
         }
+        if (!charge(*found)) break;
         Node copy = *found;
         strip_tags(copy);
-        MergeContext merging{report_, options_.explain, "extends " + base.service, false};
+        MergeContext merging{report_, options_.explain, "overridden by the base " + base.service, false};
         if (any) merge_service(merged, std::move(copy), name, merging);
         else merged = std::move(copy);
         any = true;
@@ -338,7 +382,7 @@ void Loader::extend(const std::string& name, Node& services, const std::string& 
     service = services.find(name);
     if (!any || service == nullptr) return;
     Place place = service->place;
-    MergeContext merging{report_, options_.explain, "service " + name + " extends it", true};
+    MergeContext merging{report_, options_.explain, "overridden by service " + name + ", which extends it", true};
     Node own = std::move(*service);
     merge_service(merged, std::move(own), name, merging);
     merged.place = place;

@@ -2,6 +2,7 @@
 // The loader's inside: one class that turns the files of a project into one merged, canonical tree.
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 
 namespace compose::model {
 
+constexpr size_t kMaxEntries = 10'000;  ///< services, or networks, or volumes …; more are refused
+
 class Loader {
 public:
     Loader(const LoadOptions& options, Report& report) : options_(options), report_(report) {}
@@ -21,6 +24,8 @@ public:
     /// Only the name; finds it also when the rest of a file is wrong.
     std::string name_only(Found& found);
     std::map<std::string, VariableUse>& variables() { return variables_; }
+    /// The project is too large and was not loaded to its end.
+    bool used_up() const { return used_up_; }
 
 private:
     /// One model of its own variables: the project, or an included one.
@@ -28,6 +33,7 @@ private:
         std::string folder;      ///< absolute: where relative files of `extends` and `include` are looked for
         std::string rel_folder;  ///< what relative paths inside get in front; of the project: its absolute directory
         Variables variables;
+        VariableSources sources;
         std::vector<std::string> chain;  ///< files whose `include` led here, absolute
         std::map<std::string, Node> bases;  ///< file of an `extends` → its services
     };
@@ -56,14 +62,17 @@ private:
     std::vector<Reference> references(const std::string& name, const Node& extends);
     Node* base_services(const std::string& file, Context& context, Place from, const std::string& path);
     void warn_unset();
+    bool charge(const Node& node);
 
     const LoadOptions& options_;
     Report& report_;
     std::string here_, home_;
     std::map<std::string, std::vector<Node>> parsed_;
+    std::set<std::string> unreadable_;  ///< files whose findings are reported already
     std::map<std::string, VariableUse> variables_;
     std::map<std::string, std::vector<Place>> unset_;
-    size_t loads_ = 0;
+    size_t loads_ = 0, values_ = 0, text_ = 0;
+    bool used_up_ = false;
 };
 
 /// The folder that holds a file: all before its last slash, `/` for one at the root, `.` for a name alone.

@@ -9,6 +9,8 @@ namespace compose::model {
 
 namespace {
 
+constexpr size_t kMaxPorts = 70'000;  ///< of one file: all that there are in one range, and some
+
 /// Gives `node` and what is made below it the place of the text it stood in.
 void place_all(Node& node, Place place, const std::shared_ptr<const Origin>& before) {
     if (!node.place) node.place = place;
@@ -66,8 +68,9 @@ private:
     static void list_to_mapping(Node* node) {
         if (node == nullptr || !node->is_sequence()) return;
         Node mapping = Node::mapping();
+        MemberIndex index(mapping, node->size());
         for (const Node& item : node->items()) {
-            if (item.is_string() && mapping.find(item.as_string()) == nullptr) mapping.members().push_back({item.as_string(), Node(), item.place});
+            if (item.is_string() && index.find(item.as_string()) == nullptr) index.push({item.as_string(), Node(), item.place});
         }
         become(*node, std::move(mapping));
     }
@@ -107,6 +110,13 @@ private:
         if (Node* ports = service.find("ports")) this->ports(*ports, path + ".ports");
     }
 
+    /// A later entry of one name takes the place of the earlier.
+    static void put(MemberIndex& index, const std::string& name, Node value, Place place) {
+        value.place = place;
+        if (Node::Member* known = index.find(name)) known->value = std::move(value);
+        else index.push({name, std::move(value), place});
+    }
+
     static void file_mount(Node& mount) {
         if (!mount.is_string()) return;
         Node entry = Node::mapping();
@@ -125,16 +135,17 @@ private:
         string_to_list(build.find("no_cache_filter"));
         if (Node* contexts = build.find("additional_contexts"); contexts != nullptr && contexts->is_sequence()) {
             Node mapping = Node::mapping();
+            MemberIndex index(mapping, contexts->size());
             for (const Node& item : contexts->items()) {
                 if (!item.is_string()) continue;
                 auto [name, value] = base::cut(item.as_string(), '=');
-                Node& slot = mapping.set(name, value ? Node(*value) : Node());
-                slot.place = item.place;
+                put(index, name, value ? Node(*value) : Node(), item.place);
             }
             become(*contexts, std::move(mapping));
         }
         if (Node* ssh = build.find("ssh"); ssh != nullptr && ssh->is_sequence()) {
             Node mapping = Node::mapping();
+            MemberIndex known(mapping, ssh->size());
             for (size_t index = 0; index < ssh->items().size(); ++index) {
                 const Node& item = ssh->items()[index];
                 if (!item.is_string()) continue;
@@ -143,7 +154,7 @@ private:
                     report_.error(item.place, item_path(path + ".ssh", index), "invalid ssh key " + base::quote(item.as_string()),
                                   "write default or ID=PATH");
                 }
-                mapping.set(id, file ? Node(*file) : Node()).place = item.place;
+                put(known, id, file ? Node(*file) : Node(), item.place);
             }
             become(*ssh, std::move(mapping));
         }
@@ -153,13 +164,14 @@ private:
         if (node == nullptr) return;
         if (node->is_sequence()) {
             Node mapping = Node::mapping();
+            MemberIndex index(mapping, node->size());
             for (const Node& item : node->items()) {
-                if (!item.is_string() || mapping.find(item.as_string()) != nullptr) continue;
+                if (!item.is_string() || index.find(item.as_string()) != nullptr) continue;
                 Node entry = Node::mapping();
                 entry.set("condition", "service_started");
                 entry.set("required", true);
                 place_all(entry, item.place, item.before);
-                mapping.members().push_back({item.as_string(), std::move(entry), item.place});
+                index.push({item.as_string(), std::move(entry), item.place});
             }
             become(*node, std::move(mapping));
         } else if (node->is_mapping()) {
@@ -192,7 +204,7 @@ private:
     }
 
     void ports(Node& ports, const std::string& path) {
-        if (!ports.is_sequence()) return;
+        if (!ports.is_sequence() || all_ports_ > kMaxPorts) return;
         Node::Sequence out;
         for (size_t index = 0; index < ports.items().size(); ++index) {
             Node& item = ports.items()[index];
@@ -204,6 +216,7 @@ private:
                 out.push_back(std::move(item));
                 continue;
             }
+            if (out.size() > kMaxPorts) continue;
             auto parsed = parse_port(scalar_text(item));
             if (!parsed) {
                 if (!lenient_) report_.error(item.place, item_path(path, index), parsed.error(), "write [[IP:]HOST:]CONTAINER[/PROTOCOL]");
@@ -214,6 +227,13 @@ private:
                 place_all(port, item.place, item.before);
                 out.push_back(std::move(port));
             }
+        }
+        all_ports_ += out.size();
+        if (all_ports_ > kMaxPorts) {
+            if (all_ports_ - out.size() <= kMaxPorts) {
+                report_.error(ports.place, path, "more than " + std::to_string(kMaxPorts) + " ports after ranges are written out");
+            }
+            out.clear();
         }
         ports.items() = std::move(out);
     }
@@ -243,11 +263,14 @@ private:
         }
         external = resource.find("external");
         bool is_external = external->is_bool() && external->as_bool();
-        if (is_external && resource.find("name") == nullptr) resource.set("name", name).place = resource.find("external")->place;
+        if (!is_external || resource.find("name") != nullptr) return;
+        Place place = external->place;  // a copy: the new member may move the others
+        resource.set("name", name).place = place;
     }
 
     Report& report_;
     bool lenient_;
+    size_t all_ports_ = 0;
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "model/merge.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/text.h"
 #include "model/interpolate.h"
@@ -92,8 +93,9 @@ Node to_mapping(Node node, bool dependency) {
     if (!node.is_sequence()) return node;
     Node mapping = Node::mapping();
     mapping.place = node.place;
+    MemberIndex index(mapping, node.size());
     for (Node& item : node.items()) {
-        if (!item.is_string()) continue;
+        if (!item.is_string() || index.find(item.as_string()) != nullptr) continue;
         Node value;
         if (dependency) {
             value = Node::mapping();
@@ -101,9 +103,7 @@ Node to_mapping(Node node, bool dependency) {
             value.set("required", true).place = item.place;
         }
         value.place = item.place;
-        if (mapping.find(item.as_string()) == nullptr) {
-            mapping.members().push_back({item.as_string(), std::move(value), item.place});
-        }
+        index.push({item.as_string(), std::move(value), item.place});
     }
     return mapping;
 }
@@ -173,24 +173,38 @@ private:
     }
 
     void merge_members(Node& base, Node over, Segments& path) {
+        MemberIndex index(base, over.size());
+        bool taken = false;
         for (Node::Member& member : over.members()) {
-            Node* known = base.find(member.key);
+            Node::Member* known = index.find(member.key);
             if (member.value.tag == Node::Tag::reset) {
-                base.erase(member.key);
-                if (context_.keep_tags) base.members().push_back(std::move(member));
-                continue;
+                taken |= take(index, known, member);
+            } else if (known == nullptr) {
+                index.push(std::move(member));
+            } else if (known->value.tag == Node::Tag::reset) {
+                if (context_.keep_tags && member.value.tag == Node::Tag::none) member.value.tag = Node::Tag::override;
+                *known = std::move(member);
+            } else {
+                path.push_back(member.key);
+                merge(known->value, std::move(member.value), path);
+                path.pop_back();
             }
-            if (known == nullptr || known->tag == Node::Tag::reset) {
-                bool was_reset = known != nullptr;
-                if (was_reset && context_.keep_tags && member.value.tag == Node::Tag::none) member.value.tag = Node::Tag::override;
-                if (was_reset) base.erase(member.key);
-                base.members().push_back(std::move(member));
-                continue;
-            }
-            path.push_back(member.key);
-            merge(*known, std::move(member.value), path);
-            path.pop_back();
         }
+        if (taken) remove_reset(base);
+    }
+
+    /// `!reset`: the member goes at the end of this merge, or its mark stays for a later one. True when one is to be removed.
+    bool take(MemberIndex& index, Node::Member* known, Node::Member& mark) const {
+        if (context_.keep_tags) {
+            if (known != nullptr) *known = std::move(mark);
+            else index.push(std::move(mark));
+            return false;
+        }
+        if (known != nullptr) known->value.tag = Node::Tag::reset;
+        return known != nullptr;
+    }
+    static void remove_reset(Node& mapping) {
+        std::erase_if(mapping.members(), [](const Node::Member& member) { return member.value.tag == Node::Tag::reset; });
     }
 
     void apply(Rule rule, Node& base, Node over, Segments& path) {
@@ -213,34 +227,43 @@ private:
         if (over.is_scalar() && !over.is_string()) return replace(base, std::move(over));  // the schema will complain
         if (base.is_mapping() && over.is_mapping()) {
             // Kept as a mapping for the sake of `!reset` of one key; the result is the same as that of two lists.
+            MemberIndex index(base, over.size());
+            bool taken = false;
             for (Node::Member& member : over.members()) {
-                if (member.value.tag == Node::Tag::reset) {
-                    base.erase(member.key);
-                    if (context_.keep_tags) base.members().push_back(std::move(member));
-                } else if (Node* known = base.find(member.key)) {
-                    replace(*known, std::move(member.value));
-                } else {
-                    base.members().push_back(std::move(member));
-                }
+                Node::Member* known = index.find(member.key);
+                if (member.value.tag == Node::Tag::reset) taken |= take(index, known, member);
+                else if (known != nullptr) replace(known->value, std::move(member.value));
+                else index.push(std::move(member));
             }
+            if (taken) remove_reset(base);
             return;
         }
-        if (over.is_mapping()) {
-            for (const Node::Member& member : over.members()) {
-                if (member.value.tag == Node::Tag::reset && base.is_sequence()) erase_item(base, member.key);
+        if (over.is_mapping() && base.is_sequence()) erase_items(base, over);
+        Node both = to_list(std::move(base)), added = to_list(std::move(over));
+        std::unordered_set<std::string> known;
+        if (skip_equal) {
+            for (const Node& item : both.items()) {
+                if (item.is_string()) known.insert(item.as_string());
             }
         }
-        Node both = to_list(std::move(base)), added = to_list(std::move(over));
         for (Node& item : added.items()) {
-            if (skip_equal && std::find(both.items().begin(), both.items().end(), item) != both.items().end()) continue;
+            if (skip_equal && item.is_string() && !known.insert(item.as_string()).second) continue;
             both.push(std::move(item));
         }
         base = std::move(both);
     }
 
-    static void erase_item(Node& list, const std::string& key) {
+    /// Takes the `KEY=VALUE` items away whose key is marked with `!reset`.
+    static void erase_items(Node& list, const Node& marks) {
+        std::unordered_set<std::string_view> keys;
+        for (const Node::Member& member : marks.members()) {
+            if (member.value.tag == Node::Tag::reset) keys.insert(member.key);
+        }
+        if (keys.empty()) return;
         std::erase_if(list.items(), [&](const Node& item) {
-            return item.is_string() && item.as_string().substr(0, item.as_string().find('=')) == key;
+            if (!item.is_string()) return false;
+            std::string_view text = item.as_string();
+            return keys.contains(text.substr(0, text.find('=')));
         });
     }
 

@@ -63,13 +63,57 @@ bool Node::operator==(const Node& other) const {
     if (value_.index() != other.value_.index()) return false;
     if (!is_mapping()) return value_ == other.value_;
     if (size() != other.size()) return false;
-    for (const Member& member : members()) {
-        const Node* twin = other.find(member.key);
+    for (size_t at = 0; at < members().size(); ++at) {
+        const Member& member = members()[at];
+        const Member& beside = other.members()[at];  // mostly the same order
+        const Node* twin = beside.key == member.key ? &beside.value : other.find(member.key);
         if (twin == nullptr || !(member.value == *twin)) return false;
     }
     return true;
 }
 
 bool operator==(const Node::Member& a, const Node::Member& b) { return a.key == b.key && a.value == b.value; }
+
+Weight weigh(const Node& node) {
+    Weight sum;
+    auto add = [&](const Node& child) {
+        Weight inner = weigh(child);
+        sum.nodes += inner.nodes;
+        sum.bytes += inner.bytes;
+    };
+    if (node.is_string()) {
+        sum.bytes = node.as_string().size();
+    } else if (node.is_sequence()) {
+        for (const Node& child : node.items()) add(child);
+    } else if (node.is_mapping()) {
+        for (const Node::Member& member : node.members()) {
+            sum.bytes += member.key.size();
+            add(member.value);
+        }
+    }
+    return sum;
+}
+
+MemberIndex::MemberIndex(Node& mapping, size_t expected) : mapping_(mapping), linear_(mapping.size() + expected <= 32) {
+    if (linear_) return;
+    for (size_t at = 0; at < mapping.members().size(); ++at) at_.emplace(mapping.members()[at].key, at);
+}
+
+Node::Member* MemberIndex::find(const std::string& key) {
+    auto& members = mapping_.members();
+    if (linear_) {
+        for (Node::Member& member : members) {
+            if (member.key == key) return &member;
+        }
+        return nullptr;
+    }
+    auto found = at_.find(key);
+    return found != at_.end() ? &members[found->second] : nullptr;
+}
+
+void MemberIndex::push(Node::Member member) {
+    if (!linear_) at_.emplace(member.key, mapping_.members().size());
+    mapping_.members().push_back(std::move(member));
+}
 
 }  // namespace compose::model

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -24,7 +25,8 @@ struct Place {
 struct Origin {
     Place place;
     std::string text;  ///< the value there, one line
-    std::string note;  ///< "variable TAG from .env:3", "extends base", …
+    std::string note;  ///< "overridden by compose.override.yaml"; empty for a text that was interpolated
+    std::vector<std::string> uses;  ///< of that text: "TAG=1.2 from .env:3"
     std::shared_ptr<const Origin> before;
 };
 
@@ -129,5 +131,27 @@ inline Node::Node(Sequence items) : value_(std::move(items)) {}
 inline Node::Node(Mapping members) : value_(std::move(members)) {}
 inline Node Node::sequence() { return Node(Sequence{}); }
 inline Node Node::mapping() { return Node(Mapping{}); }
+
+/// Size of a subtree: what a copy of it costs.
+struct Weight {
+    size_t nodes = 1, bytes = 0;
+};
+Weight weigh(const Node& node);
+
+/// Members of a mapping that grows, found in constant time however many a hostile file has. While it is used nothing else may
+/// add or remove members.
+class MemberIndex {
+public:
+    /// `expected`: how many may be added.
+    MemberIndex(Node& mapping, size_t expected);
+    Node::Member* find(const std::string& key);
+    /// Its key must be new.
+    void push(Node::Member member);
+
+private:
+    Node& mapping_;
+    bool linear_;  ///< few members: looking at all of them is quicker
+    std::unordered_map<std::string, size_t> at_;
+};
 
 }  // namespace compose::model

@@ -1,4 +1,6 @@
 // What a file implies but does not say (compose-spec: default network, resource names, implicit dependencies).
+#include <unordered_set>
+
 #include "base/text.h"
 #include "model/canonical.h"
 #include "model/interpolate.h"
@@ -34,13 +36,16 @@ void resolve_values(Node* node, const Variables& variables, bool keep) {
     }
 }
 
-void depend(Node& service, std::string_view on, bool restart, Place place) {
+void depend(Node& service, std::string_view on, bool restart, Place place, std::unordered_set<std::string>& known) {
     Node& dependencies = service.at("depends_on");
     if (!dependencies.is_mapping()) {
         dependencies = Node::mapping();
         dependencies.place = place;
     }
-    if (on.empty() || dependencies.find(on) != nullptr) return;
+    if (known.empty()) {
+        for (const Node::Member& member : dependencies.members()) known.insert(member.key);
+    }
+    if (on.empty() || !known.insert(std::string(on)).second) return;
     Node entry = Node::mapping();
     entry.set("condition", "service_started");
     entry.set("restart", restart);
@@ -50,6 +55,7 @@ void depend(Node& service, std::string_view on, bool restart, Place place) {
 }
 
 void implied_dependencies(Node& service) {
+    std::unordered_set<std::string> known;
     // Copies: what is added to the service moves its members.
     auto list = [&](std::string_view key) {
         const Node* node = service.find(key);
@@ -58,18 +64,18 @@ void implied_dependencies(Node& service) {
     for (const Node& link : list("links")) {
         if (!link.is_string()) continue;
         std::vector<std::string> parts = base::split(link.as_string(), ':');
-        depend(service, parts.size() == 2 ? parts[0] : link.as_string(), true, link.place);
+        depend(service, parts.size() == 2 ? parts[0] : link.as_string(), true, link.place, known);
     }
     for (const char* key : {"network_mode", "ipc", "pid", "uts", "cgroup"}) {
         const Node* mode = service.find(key);
         if (mode == nullptr || !mode->is_string() || !mode->as_string().starts_with(kServicePrefix)) continue;
         std::string name = mode->as_string().substr(kServicePrefix.size());
         Place place = mode->place;
-        depend(service, name, true, place);
+        depend(service, name, true, place, known);
     }
     for (const Node& volume : list("volumes_from")) {
         if (!volume.is_string() || volume.as_string().starts_with(kContainerPrefix)) continue;
-        depend(service, base::split(volume.as_string(), ':')[0], false, volume.place);
+        depend(service, base::split(volume.as_string(), ':')[0], false, volume.place, known);
     }
 }
 

@@ -54,7 +54,8 @@ base::SourcePos Project::where(std::string_view path) const {
         path.remove_prefix(length);
         node = &member->value;
         if (member->place) best = member->place;
-        if (node->place && path.empty()) best = node->place;
+        // A mapping in block style starts at its first key, a line below its own name, which says more.
+        if (node->place && path.empty() && !node->is_mapping()) best = node->place;
     }
     return files->pos(best);
 }

@@ -14,6 +14,7 @@
 #include <boost/json.hpp>
 
 #include "base/text.h"
+#include "model/hints.h"
 
 namespace compose::model {
 
@@ -206,11 +207,6 @@ std::string type_names(unsigned types) {
     return out;
 }
 
-std::string article(std::string_view type) {
-    if (type == "null") return "empty";
-    return (type == "integer" ? "an " : "a ") + std::string(type);
-}
-
 class Validator {
 public:
     explicit Validator(Report& report) : report_(report) {}
@@ -232,7 +228,7 @@ public:
             if (rule.minimum && value < *rule.minimum) report_.error(at, path, "must be at least " + short_number(*rule.minimum));
             if (rule.maximum && value > *rule.maximum) report_.error(at, path, "must be at most " + short_number(*rule.maximum));
         }
-        if (node.is_mapping()) check_members(node, rule, path, at);
+        if (node.is_mapping()) check_members(node, rule, path, at, place ? place : at);
         if (node.is_sequence()) check_items(node, rule, path, at);
     }
 
@@ -248,14 +244,9 @@ private:
     }
 
     void wrong_type(const Node& node, unsigned types, const std::string& path, Place at) {
-        std::string what = node.tag == Node::Tag::timestamp ? "an unquoted date" : article(node.type_name());
-        std::string suggestion;
-        bool scalar = node.is_bool() || node.is_number() || node.tag == Node::Tag::timestamp;
-        if (scalar && (types & kString) != 0) suggestion = "put it in quotes";
-        if (node.is_string() && (types & kArray) != 0 && (types & kString) == 0) suggestion = "write [" + node.as_string() + "]";
-        if (node.is_null()) suggestion = "give it a value or leave it out";
-        if (suggestion.size() > 80) suggestion.clear();
-        report_.error(at, path, "must be " + type_names(types) + ", not " + what, suggestion);
+        std::string what = node.tag == Node::Tag::timestamp ? "an unquoted date" : with_article(node.type_name());
+        Wanted wanted{(types & kObject) != 0, (types & kArray) != 0, (types & kString) != 0, (types & kNumber) != 0, (types & kBool) != 0};
+        report_.error(at, path, "must be " + type_names(types) + ", not " + what, type_hint(node, wanted, path));
     }
 
     void check_enum(const Node& node, const Rule& rule, const std::string& path, Place at) {
@@ -268,7 +259,8 @@ private:
                       near ? "did you mean " + base::quote(*near) + "?" : "");
     }
 
-    void check_members(const Node& node, const Rule& rule, const std::string& path, Place at) {
+    /// `key` is the place of what has this mapping as its value.
+    void check_members(const Node& node, const Rule& rule, const std::string& path, Place at, Place key) {
         for (const Node::Member& member : node.members()) {
             if (member.key.starts_with('#')) continue;  // the loader's own
             const Rule* inner = nullptr;
@@ -285,12 +277,13 @@ private:
             }
         }
         for (const std::string& name : rule.required) {
-            if (node.find(name) == nullptr) report_.error(at, path, "missing property " + base::quote(name));
+            if (node.find(name) == nullptr) report_.error(key, path, "missing property " + base::quote(name));
         }
     }
 
     void unknown(const Node::Member& member, const Rule& rule, const std::string& path, Place at) {
         Place place = member.place ? member.place : at;
+        if (report_.full()) return report_.error(place, path, "unknown property " + base::quote(member.key));
         if (rule.properties.empty()) {
             report_.error(place, path, "invalid name " + base::quote(member.key),
                           "names hold letters, digits, dots, dashes and underscores");
@@ -299,8 +292,13 @@ private:
         std::vector<std::string> names;
         for (const auto& [name, inner] : rule.properties) names.push_back(name);
         std::string suggestion;
+        std::string_view present = present_name(member.key);
         if (auto near = base::closest(member.key, names)) {
             suggestion = "did you mean " + base::quote(*near) + "?";
+        } else if (rule.properties.contains(present)) {
+            suggestion = "did you mean " + base::quote(present) + "?";
+        } else if (path.empty() && (member.value.find("image") != nullptr || member.value.find("build") != nullptr)) {
+            suggestion = "services stand below services:, indented";
         } else {
             for (const auto& [name, inner] : rule.properties) {
                 if (has_property(*inner, member.key)) {
@@ -321,7 +319,7 @@ private:
         const auto& items = node.items();
         if (rule.items != nullptr) {
             for (size_t index = 0; index < items.size(); ++index) {
-                check(items[index], *rule.items, path + "[" + std::to_string(index) + "]", at);
+                check(items[index], *rule.items, path + "[" + std::to_string(index) + "]", items[index].place ? items[index].place : at);
             }
         }
         if (rule.unique) check_unique(items, path, at);

@@ -8,6 +8,7 @@ namespace compose::model {
 namespace {
 
 constexpr int kMaxNesting = 64;
+constexpr size_t kMaxResult = 16u << 20;  ///< bytes that one template may become
 
 bool is_name_start(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_name(char c) { return is_name_start(c) || (c >= '0' && c <= '9'); }
@@ -82,6 +83,7 @@ std::expected<std::string, TemplateError> substitute_at(std::string_view text, c
     if (depth > kMaxNesting) return std::unexpected(TemplateError{"nested too deeply", false, {}});
     std::string out;
     for (size_t at = 0; at < text.size();) {
+        if (out.size() > kMaxResult) return std::unexpected(TemplateError{"it becomes larger than " + std::to_string(kMaxResult >> 20) + " MiB", false, {}});
         size_t dollar = text.find('$', at);
         if (dollar == std::string_view::npos) {
             out += text.substr(at);

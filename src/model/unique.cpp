@@ -1,6 +1,7 @@
 // Lists whose items have an identity: a later item takes the place of an equal earlier one.
 #include <unordered_map>
 
+#include "model/hints.h"
 #include "model/interpolate.h"
 #include "model/merge.h"
 #include "model/path.h"
@@ -118,7 +119,7 @@ private:
     std::string where(const Segments& path, size_t index) const { return path_text(path) + "[" + std::to_string(index) + "]"; }
 
     std::optional<std::string> wrong(const Node& item, const Segments& path, size_t index) {
-        report_.error(item.place, where(path, index), "must be a string, not a " + std::string(item.type_name()),
+        report_.error(item.place, where(path, index), "must be a string, not " + with_article(item.type_name()),
                       item.is_number() || item.is_bool() ? "put it in quotes" : item.is_mapping() ? "write KEY=VALUE, or make the list a mapping" : "");
         return std::nullopt;
     }

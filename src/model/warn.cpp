@@ -37,6 +37,8 @@ void warn_bools(const Node* mapping, const std::string& path, Report& report) {
     }
 }
 
+constexpr size_t kNeighbours = 50;  ///< publishers of one port that are looked at
+
 struct Published {
     std::string service, path;
     const Port* port;
@@ -81,23 +83,24 @@ void warn_about(const Project& project, Report& report) {
         auto port_node = [&](size_t index) -> const Node* {
             return ports != nullptr && ports->is_sequence() && index < ports->items().size() ? &ports->items()[index] : nullptr;
         };
+        std::map<std::string, size_t> first_of;  // container port → its first entry
         for (size_t index = 0; index < service.ports.size(); ++index) {
             const Port& port = service.ports[index];
             auto range = port.published_range();
             if (range && range->first != 0) published.push_back({name, path + ".ports[" + std::to_string(index) + "]", &port, *range});
             // An override file that meant to move a port adds a second one.
-            for (size_t other = 0; other < index; ++other) {
-                const Port& first = service.ports[other];
-                const Node *a = port_node(other), *b = port_node(index);
-                if (a == nullptr || b == nullptr || a->place.file == b->place.file) continue;
-                if (first.target != port.target || first.protocol != port.protocol || first.published == port.published) continue;
-                if (first.published.empty() || port.published.empty()) continue;
-                report.warning(b->place, path + ".ports[" + std::to_string(index) + "]",
-                               "port " + std::to_string(port.target) + " is published a second time, on " + port.published + " besides " + first.published +
-                                   ": lists of ports add up over files",
-                               "use `ports: !override` to replace them");
-                if (!report.list.empty()) report.last().related = {report.files.pos(a->place)};
-            }
+            const Node* here = port_node(index);
+            if (here == nullptr || port.published.empty()) continue;
+            auto [known, fresh] = first_of.try_emplace(std::to_string(port.target) + "/" + port.protocol, index);
+            if (fresh) continue;
+            const Port& first = service.ports[known->second];
+            const Node* there = port_node(known->second);
+            if (there->place.file == here->place.file || first.published == port.published) continue;
+            report.warning(here->place, path + ".ports[" + std::to_string(index) + "]",
+                           "port " + std::to_string(port.target) + " is published a second time, on " + port.published + " besides " + first.published +
+                               ": lists of ports add up over files",
+                           "use `ports: !override` to replace them");
+            report.relate({report.files.pos(there->place)});
         }
         for (const auto& [other, dependency] : service.depends_on) {
             if (dependency.condition != "service_healthy") continue;
@@ -113,19 +116,22 @@ void warn_about(const Project& project, Report& report) {
                                : "waits for " + base::quote(other) + " to be healthy, which has no healthcheck here: its image must bring one");
         }
     }
-    // Sorted by first port, so that only neighbours need a look.
-    std::sort(published.begin(), published.end(), [](const Published& a, const Published& b) { return a.range < b.range; });
+    // Sorted by first port, so that only neighbours need a look; each port is spoken of once.
+    std::stable_sort(published.begin(), published.end(), [](const Published& a, const Published& b) { return a.range < b.range; });
     for (size_t at = 0; at < published.size(); ++at) {
-        for (size_t next = at + 1; next < published.size() && published[next].range.first <= published[at].range.second; ++next) {
-            const Published &a = published[at], &b = published[next];
+        const Published& b = published[at];
+        if (b.range.first != b.range.second) continue;  // one of a range may be free
+        for (size_t back = at; back > 0 && at - back < kNeighbours; --back) {
+            const Published& a = published[back - 1];
+            if (a.range != b.range) break;
             if (a.service == b.service || a.port->protocol != b.port->protocol || !addresses_meet(a.port->host_ip, b.port->host_ip)) continue;
-            if (a.range.first != a.range.second || b.range.first != b.range.second) continue;  // one of a range may be free
             const Node* node = services != nullptr ? services->find(b.service) : nullptr;
             node = node != nullptr ? node->find("ports") : nullptr;
             size_t index = static_cast<size_t>(b.port - project.services.at(b.service).ports.data());
             Place place = node != nullptr && node->is_sequence() && index < node->items().size() ? node->items()[index].place : Place{};
             report.warning(place, b.path, "services " + base::quote(a.service) + " and " + base::quote(b.service) + " both publish port " +
                                               std::to_string(a.range.first) + "/" + a.port->protocol + ": only one of them can start");
+            break;
         }
     }
 }

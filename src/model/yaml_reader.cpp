@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/text.h"
+#include "model/hints.h"
 
 namespace compose::model {
 
@@ -31,29 +32,6 @@ struct Event {
     Event(const Event&) = delete;
     Event& operator=(const Event&) = delete;
 };
-
-/// Size of a subtree, so that an alias is charged for before it is copied.
-struct Weight {
-    size_t nodes = 1, bytes = 0;
-};
-Weight weigh(const Node& node) {
-    Weight sum;
-    if (node.is_string()) sum.bytes = node.as_string().size();
-    auto add = [&](const Node& child) {
-        Weight inner = weigh(child);
-        sum.nodes += inner.nodes;
-        sum.bytes += inner.bytes;
-    };
-    if (node.is_sequence()) {
-        for (const Node& child : node.items()) add(child);
-    } else if (node.is_mapping()) {
-        for (const Node::Member& member : node.members()) {
-            sum.bytes += member.key.size();
-            add(member.value);
-        }
-    }
-    return sum;
-}
 
 class Reader {
 public:
@@ -119,19 +97,20 @@ private:
                 column = text_[at] == '\n' ? 1 : column + 1;
                 if (text_[at] == '\n') ++line;
             }
-            return fail({file_, line, column}, "", "not valid YAML: " + problem);
+            return fail({file_, line, column}, "", "not valid YAML: " + problem, syntax_hint({problem, {}, text_, line, column, 0, 0}));
         }
         Place at = place(parser_.problem_mark);
-        std::string suggestion;
+        SyntaxError error{problem, {}, text_, at.line, at.column, 0, 0};
+        std::string told = problem;
         if (parser_.context != nullptr) {
-            problem = std::string(parser_.context) + " (line " + std::to_string(parser_.context_mark.line + 1) + "): " + problem;
+            error.context = parser_.context;
+            error.context_line = parser_.context_mark.line + 1;
+            error.context_column = parser_.context_mark.column + 1;
+            told = std::string(parser_.context) + " (line " + std::to_string(error.context_line) + "): " + problem;
         }
-        std::string line = report_.files.line(at);
-        size_t indent = line.find_first_not_of(" \t");
-        if (indent != std::string::npos && line.substr(0, indent).find('\t') != std::string::npos) {
-            suggestion = "indent with blanks, YAML takes no tabs";
-        }
-        fail(at, "", "not valid YAML: " + problem, suggestion);
+        // What is open to the end of the file was opened somewhere, and that is the place to look at.
+        if (problem.find("end of stream") != std::string::npos && error.context_line > 0) at = place(parser_.context_mark);
+        fail(at, "", "not valid YAML: " + told, syntax_hint(error));
     }
 
     Node read(Event& event, const std::string& path, size_t depth) {
@@ -190,7 +169,12 @@ private:
     }
 
     void remember(std::string_view anchor, const Node& node) {
-        if (!anchor.empty()) anchors_[std::string(anchor)] = Anchor{node, weigh(node)};
+        if (anchor.empty() || stop_) return;
+        Weight weight = weigh(node);
+        anchored_ += weight.nodes;
+        alias_bytes_ += weight.bytes;
+        if (anchored_ > 2 * kMaxNodes || alias_bytes_ > kMaxAliasBytes) return fail(node.place, "", "the document contains excessive aliasing");
+        anchors_[std::string(anchor)] = Anchor{node, weight};
     }
 
     Node alias(Event& event, Place at, const std::string& path) {
@@ -264,6 +248,10 @@ private:
             Event value_event;
             if (!next(value_event)) break;
             std::string child = path.empty() ? name : path + "." + name;
+            if (child.size() > kMaxPath) {
+                fail(key_at, "", "the names that lead here are longer than " + std::to_string(kMaxPath) + " bytes");
+                break;
+            }
             Node value = read(value_event, child, depth + 1);
             if (stop_) break;
             auto [known, fresh] = lines.emplace(name, key_at.line);
@@ -319,7 +307,7 @@ private:
     Report& report_;
     yaml_parser_t parser_{};
     bool ready_ = false, stop_ = false;
-    size_t nodes_ = 0, alias_bytes_ = 0;
+    size_t nodes_ = 0, anchored_ = 0, alias_bytes_ = 0;
     std::map<std::string, Anchor> anchors_;
     std::map<std::string, int> open_;  ///< anchors of collections that are being read
 };

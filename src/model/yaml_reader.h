@@ -12,6 +12,7 @@ namespace compose::model {
 
 constexpr size_t kMaxFileBytes = 16u << 20;   ///< a larger Compose file is refused
 constexpr size_t kMaxDepth = 200;             ///< of nested lists and mappings
+constexpr size_t kMaxPath = 16u << 10;          ///< bytes of the names from the top to a value
 constexpr size_t kMaxNodes = 400'000;         ///< after aliases are expanded
 constexpr size_t kMaxAliasBytes = 32u << 20;  ///< text that aliases may multiply to
 

@@ -160,8 +160,47 @@ TEST(Canonical, explain_names_every_place_that_had_a_say) {
     text = run_config(options).text;
     EXPECT_TRUE(text.starts_with(
               "services.web.hostname: two\n  compose.override.yaml:3:15: two\n  compose.yaml:4:15: one  (overridden by compose.override.yaml)\n")) << text;
+    options.load.environment = {{"TAG", "4"}};
     options.explain = "TAG";
+    EXPECT_EQ(run_config(options).text, "TAG=4 from the environment (.env:2 says 3)\nused at\n  compose.yaml:3:12\n");
+    options.load.environment.clear();
     EXPECT_EQ(run_config(options).text, "TAG=3 from .env:2\nused at\n  compose.yaml:3:12\n");
+}
+
+TEST(Canonical, explain_follows_bases_and_env_files) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web:\n    extends: [{file: base.yaml, service: a}, {file: base.yaml, service: b}]\n    image: x\n"
+                                         "    env_file: [one.env, two.env]\n    environment:\n      LOG: warn\n      KEPT: here\n"},
+                        {"base.yaml", "services:\n  a: {environment: {LOG: info}}\n  b: {environment: {LOG: debug}}\n"},
+                        {"one.env", "# first\nMODE=slow\nKEPT=there\n"},
+                        {"two.env", "MODE=fast\n"}});
+    ConfigOptions options;
+    options.load = files.options();
+    options.explain = "web.environment";
+    std::string text = run_config(options).text;
+    const char* written =
+        "services.web.environment.LOG: warn\n  compose.yaml:7:12: warn\n  base.yaml:3:26: debug  (overridden by service web, which extends it)\n"
+        "  base.yaml:2:26: info  (overridden by the base b)\n"
+        "services.web.environment.KEPT: here\n  compose.yaml:8:13: here\n  one.env:3:1: there  (overridden by environment)\n"
+        "services.web.environment.MODE: fast\n  two.env:1:1: fast\n  one.env:2:1: slow  (overridden by two.env)\n";
+    EXPECT_NE(text.find(written), std::string::npos) << text;
+    options.explain = "MODE";
+    text = run_config(options).text;
+    EXPECT_TRUE(text.starts_with("MODE is no variable of the files, only of containers\nservices.web.environment.MODE: fast\n  two.env:1:1: fast\n")) << text;
+    options.explain = "web.nothing";
+    EXPECT_EQ(run_config(options).status, 1);
+}
+
+TEST(Canonical, a_reset_value_is_not_looked_at) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web: {image: x, read_only: true, cpus: 2}\n"},
+                        {"compose.override.yaml", "services:\n  web: {read_only: !reset \"null\", cpus: !reset \"${NO:?such}\"}\n"}});
+    Loaded loaded = load(files.options());
+    EXPECT_EQ(findings(loaded), "");
+    EXPECT_FALSE(loaded.project.services.at("web").read_only);
+    EXPECT_EQ(loaded.project.services.at("web").cpus, 0);
+}
+
+TEST(Canonical, scale_is_printed_as_replicas_beside_deploy) {
+    EXPECT_NE(services_of("services:\n  a: {image: x, scale: 2, deploy: {}}\n").find("\"replicas\":2"), std::string::npos);
 }
 
 }  // namespace compose::model::testing

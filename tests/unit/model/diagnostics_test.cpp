@@ -53,7 +53,66 @@ const FindingRow kErrors[] = {
     {"path_as_volume", "services:\n  web: {image: x, volumes: [\"data/sub:/d\"]}\n",
      "compose.yaml:2:29: services.web.volumes[0]: service \"web\" refers to undefined volume data/sub: invalid compose project "
      "— a path starts with ./ : ./data/sub\n"},
-    {"not_a_mapping", "- services\n", "compose.yaml:1:1: top-level object must be a mapping, not a list\n"},
+    {"not_a_mapping", "- services\n",
+     "compose.yaml:1:1: top-level object must be a mapping, not a list — a Compose file starts with a key, as services:\n"},
+    {"letters_exchanged", "services:\n  web: {imgae: x}\n", "compose.yaml:2:9: services.web: unknown property \"imgae\" — did you mean \"image\"?\n"},
+    {"name_of_other_tools", "services:\n  web: {image: x, env: {A: b}}\n",
+     "compose.yaml:2:19: services.web: unknown property \"env\" — did you mean \"environment\"?\n"},
+    {"service_at_the_top", "web:\n  image: x\n", "compose.yaml:1:1: unknown property \"web\" — services stand below services:, indented\n"},
+    {"attribute_beside_services", "services:\n  web: {image: x}\n  ports: [\"80\"]\n",
+     "compose.yaml:3:10: services.ports: must be a mapping, not a list — \"ports\" is an attribute of a service: indent it below one\n"},
+    {"blank_after_colon", "services:\n  web:\n    image:x\n",
+     "compose.yaml:3:5: services.web: must be a mapping, not a string — a blank lacks behind the colon: image: x\n"},
+    {"only_the_image", "services:\n  web: nginx\n",
+     "compose.yaml:2:8: services.web: must be a mapping, not a string — write image: nginx below it\n"},
+    {"empty_service", "services:\n  web:\n",
+     "compose.yaml:2:7: services.web: must be a mapping, not empty — say what it is below its name, at least image: or build:\n"},
+    {"names_with_dashes", "services:\n  web: {image: x}\nvolumes:\n  - data\n",
+     "compose.yaml:4:3: volumes: must be a mapping, not a list — leave out the dashes, write the name as a key: data:\n"},
+    {"text_for_a_list", "services:\n  web: {image: x, ports: \"80:80\"}\n",
+     "compose.yaml:2:26: services.web.ports: must be a list, not a string — write [\"80:80\"]\n"},
+    {"number_for_a_boolean", "services:\n  web: {image: x, read_only: 1}\n",
+     "compose.yaml:2:30: services.web.read_only: must be a string or true or false, not an integer — write true or false\n"},
+    {"number_for_a_duration", "services:\n  web: {image: x, healthcheck: {test: [NONE], interval: 10}}\n",
+     "compose.yaml:2:57: services.web.healthcheck.interval: must be a string, not an integer — write it with its unit, as 10s\n"},
+    {"mapping_in_a_list", "services:\n  web:\n    image: x\n    environment:\n      - A: 1\n",
+     "compose.yaml:5:9: services.web.environment[0]: must be a string, not a mapping — write KEY=VALUE, or make the list a mapping\n"},
+    {"no_image", "services:\n  web:\n    ports: [\"80\"]\n",
+     "compose.yaml:2:3: services.web: service \"web\" has neither an image nor a build context specified: invalid compose project\n"},
+    {"broken_services_are_checked_too", "services:\n  web: {image: x, networks: [nowhere], tty: maybe}\n",
+     "compose.yaml:2:29: services.web.networks.nowhere: service \"web\" refers to undefined network nowhere: invalid compose project\n"
+     "compose.yaml:2:45: services.web.tty: must be true or false, not \"maybe\"\n"},
+    {"negative_scale", "services:\n  web: {image: x, scale: -1}\n", "compose.yaml:2:26: services.web.scale: must be greater than or equal to 0\n"},
+    {"env_file", "services:\n  web: {image: x, env_file: no.env}\n",
+     "compose.yaml:2:29: services.web.env_file[0]: env file @DIR@/no.env not found: stat @DIR@/no.env: no such file or directory "
+     "— create it, or say required: false beside its path\n"},
+    {"base_of_another_name", "services:\n  web: {extends: wev}\n  webs: {image: x}\n",
+     "compose.yaml:2:18: services.web.extends: cannot extend service \"web\" in compose.yaml: service \"wev\" not found\n"},
+    // ---- syntax ----
+    {"first_sign", "services:\n  web:\n    image: @x\n",
+     "compose.yaml:3:12: not valid YAML: while scanning for the next token (line 3): found character that cannot start any token "
+     "— put the value in quotes: @ cannot be its first sign\n"},
+    {"colon_in_a_value", "services:\n  web:\n    command: echo a: b\n",
+     "compose.yaml:3:20: not valid YAML: mapping values are not allowed in this context — put the value in quotes: a colon and a blank "
+     "inside of it start a mapping\n"},
+    {"colon_lacks", "services:\n  web\n    image: x\n",
+     "compose.yaml:3:10: not valid YAML: mapping values are not allowed in this context — does line 2 lack a colon at its end?\n"},
+    {"indented_below_a_value", "services:\n  web:\n    image: x\n      tty: true\n",
+     "compose.yaml:4:10: not valid YAML: mapping values are not allowed in this context — line 3 has a value already, so nothing can be "
+     "indented below it\n"},
+    {"another_column", "services:\n  web:\n    image: x\n   ports: []\n",
+     "compose.yaml:4:4: not valid YAML: while parsing a block mapping (line 2): did not find expected key — it starts in column 4, the "
+     "other keys in column 3\n"},
+    {"open_quote", "services:\n  web:\n    image: \"x\n    tty: true\n",
+     "compose.yaml:3:12: not valid YAML: while scanning a quoted scalar (line 3): found unexpected end of stream — the quote that opens "
+     "here is not closed\n"},
+    {"open_brace", "services:\n  web: {image: x\n  db: {image: y}\n",
+     "compose.yaml:3:5: not valid YAML: while parsing a flow mapping (line 2): did not find expected ',' or '}' — is a comma missing, or "
+     "the } of line 2?\n"},
+    {"star", "services:\n  web:\n    image: *\n",
+     "compose.yaml:3:13: not valid YAML: while scanning an alias (line 3): did not find expected alphabetic or numeric character — put a "
+     "value that starts with * or & in quotes\n"},
+    {"not_utf8", "services:\n  web:\n    image: gr\xFCn\n", "compose.yaml:3:14: not valid YAML: invalid leading UTF-8 octet — save the file as UTF-8\n"},
     {"nothing", "", "compose.yaml: empty compose file\n"},
 };
 
