@@ -99,8 +99,11 @@ Cgroup& Cgroup::operator=(Cgroup&&) noexcept = default;
 Cgroup::~Cgroup() = default;
 
 Result<Cgroup> Cgroup::create(const std::string& path, const Resources& resources, const std::vector<DeviceRule>& devices) {
+    return create(path, TRY(cgroup_writes(resources, cgroup_version())), devices, false);
+}
+
+Result<Cgroup> Cgroup::create(const std::string& path, const std::vector<CgroupWrite>& writes, const std::vector<DeviceRule>& devices, bool everywhere) {
     TRY_VOID(check_cgroup_path(path));
-    std::vector<CgroupWrite> writes = TRY(cgroup_writes(resources, cgroup_version()));
     if (is_v2()) {
         const CgroupHierarchy* hierarchy = unified();
         if (hierarchy == nullptr) return base::fail(Code::unsupported_kernel, "control groups are not mounted at /sys/fs/cgroup");
@@ -115,6 +118,9 @@ Result<Cgroup> Cgroup::create(const std::string& path, const Resources& resource
         if (const CgroupHierarchy* hierarchy = cgroup_hierarchy(controller)) wanted.insert(hierarchy);
     for (const CgroupWrite& write : writes)
         if (const CgroupHierarchy* hierarchy = cgroup_hierarchy(write.controller)) wanted.insert(hierarchy);
+    if (everywhere)
+        for (const CgroupHierarchy& hierarchy : cgroup_hierarchies())
+            if (!hierarchy.unified) wanted.insert(&hierarchy);
     for (const CgroupHierarchy* hierarchy : wanted) TRY_VOID(make_cgroup_folder(*hierarchy, path));
     TRY_VOID(set_devices_v1(path, devices));
     TRY_VOID(apply_writes(path, writes));
@@ -155,8 +161,9 @@ base::Status Cgroup::add(pid_t pid) const {
     return {};
 }
 
-base::Status Cgroup::update(const Resources& resources) const {
-    std::vector<CgroupWrite> writes = TRY(cgroup_writes(resources, cgroup_version()));
+base::Status Cgroup::update(const Resources& resources) const { return update(TRY(cgroup_writes(resources, cgroup_version()))); }
+
+base::Status Cgroup::update(const std::vector<CgroupWrite>& writes) const {
     if (!is_v2())
         for (const CgroupWrite& write : writes) {
             const CgroupHierarchy* hierarchy = cgroup_hierarchy(write.controller);

@@ -25,8 +25,16 @@ struct DeviceRule {
 };
 /// "c 1:3 mr", "a *:* rwm"; invalid with the text otherwise.
 base::Result<DeviceRule> parse_device_rule(std::string_view text);
-/// Deny all, then what every container may use (runtime-spec config-linux.md, default devices), then the spec's.
+/// What every container may use (runtime-spec config-linux.md, default devices; making nodes is harmless without access).
+std::vector<DeviceRule> default_device_rules();
+/// Deny all, then the default ones, then the spec's.
 base::Result<std::vector<DeviceRule>> device_rules(const ContainerSpec& spec);
+
+struct CgroupWrite {
+    std::string controller, file, value;
+    bool optional = false;  ///< a kernel without the file or a swap account is no error
+    bool operator==(const CgroupWrite&) const = default;
+};
 
 /// Where a container's group is below the hierarchy's root: "/compose/ID", or cgroup_parent + "/ID".
 std::string cgroup_path(const ContainerInfo& container);
@@ -38,6 +46,8 @@ class Cgroup {
 public:
     /// Makes the group (parents too) and sets limits and device rules. A left-over of the same name is reused.
     static base::Result<Cgroup> create(const std::string& path, const Resources& resources, const std::vector<DeviceRule>& devices);
+    /// The same from ready-made writes. `everywhere`: a folder in every v1 hierarchy, named ones too, as other runtimes make.
+    static base::Result<Cgroup> create(const std::string& path, const std::vector<CgroupWrite>& writes, const std::vector<DeviceRule>& devices, bool everywhere);
     /// One that is there. not_found otherwise.
     static base::Result<Cgroup> open(const std::string& path);
     Cgroup(Cgroup&&) noexcept;
@@ -53,6 +63,7 @@ public:
     base::Status add(pid_t pid) const;
     /// Sets what is given and leaves the rest. Errors name the file and the value.
     base::Status update(const Resources& resources) const;
+    base::Status update(const std::vector<CgroupWrite>& writes) const;
     base::Status freeze() const;  ///< returns when all are frozen; timeout after 10 s
     base::Status thaw() const;
     bool frozen() const;

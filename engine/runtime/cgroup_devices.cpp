@@ -54,15 +54,21 @@ Result<DeviceRule> parse_device_rule(std::string_view text) {
     return DeviceRule{true, fields[0][0], *major_number, *minor_number, fields[2]};
 }
 
-Result<std::vector<DeviceRule>> device_rules(const ContainerSpec& spec) {
-    if (spec.privileged) return std::vector<DeviceRule>{{true, 'a', -1, -1, "rwm"}};
-    std::vector<DeviceRule> rules{{false, 'a', -1, -1, "rwm"}};
+std::vector<DeviceRule> default_device_rules() {
+    std::vector<DeviceRule> rules;
     // Making nodes is harmless without access; then the standard ones, terminals and ptmx (runc's defaults).
     rules.push_back({true, 'c', -1, -1, "m"});
     rules.push_back({true, 'b', -1, -1, "m"});
     constexpr std::pair<int, int> kStandard[] = {{1, 3}, {1, 8}, {1, 7}, {5, 0}, {1, 5}, {1, 9}, {5, 1}, {5, 2}};
     for (auto [major_number, minor_number] : kStandard) rules.push_back({true, 'c', major_number, minor_number, "rwm"});
     rules.push_back({true, 'c', 136, -1, "rwm"});
+    return rules;
+}
+
+Result<std::vector<DeviceRule>> device_rules(const ContainerSpec& spec) {
+    if (spec.privileged) return std::vector<DeviceRule>{{true, 'a', -1, -1, "rwm"}};
+    std::vector<DeviceRule> rules{{false, 'a', -1, -1, "rwm"}};
+    for (DeviceRule& rule : default_device_rules()) rules.push_back(std::move(rule));
     std::vector<Device> devices = spec.devices;
     if (!spec.device_requests.empty() || std::any_of(devices.begin(), devices.end(), [](const Device& device) { return is_cdi_name(device.source); }))
         devices = TRY(with_cdi(spec)).devices;

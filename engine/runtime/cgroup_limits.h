@@ -8,11 +8,6 @@
 
 namespace engine::runtime {
 
-struct CgroupWrite {
-    std::string controller, file, value;
-    bool optional = false;  ///< a kernel without the file or a swap account is no error
-    bool operator==(const CgroupWrite&) const = default;
-};
 /// In the order in which they are written. Device paths are turned into numbers by `stat`.
 base::Result<std::vector<CgroupWrite>> cgroup_writes(const Resources& resources, CgroupVersion version);
 /// 2…262144 → 1…10000 (the kernel documentation's and runc's mapping).

@@ -201,6 +201,12 @@ struct Child {
         if (tree < 0) return tree;
         long error = put(step, tree);
         if (error < 0) return error;
+        if (step.b != 0) {
+            mount_attr attributes{};
+            attributes.propagation = step.b;
+            error = raw(SYS_mount_setattr, tree, p(""), static_cast<long>(AT_EMPTY_PATH), p(&attributes), sizeof attributes);
+            if (error < 0) return error;
+        }
         if (step.slot >= 0)
             keep(step, tree);
         else
@@ -238,13 +244,20 @@ struct Child {
         return error;
     }
 
-    long make_node(const Step& step) const {
-        const char* name = text(step.text);
+    /// The folder in which the last name of `path` is to be made, and that name; the caller closes it when it is not base(step).
+    long parent_of(const Step& step, const char*& name) const {
         bool nested = false;
         for (const char* c = name; *c != 0; ++c) nested = nested || *c == '/';
-        long parent = nested ? make_folders(head, base(step), name, 0755, how_to_resolve(step.flags), true) : base(step);
+        if (!nested) return base(step);
+        long parent = make_folders(head, base(step), name, 0755, how_to_resolve(step.flags), true);
+        name = head->name;
+        return parent;
+    }
+
+    long make_node(const Step& step) const {
+        const char* name = text(step.text);
+        long parent = parent_of(step, name);
         if (parent < 0) return parent;
-        if (nested) name = head->name;
         long mode = static_cast<long>(step.a), device = static_cast<long>(step.b);
         long error = raw(SYS_mknodat, parent, p(name), mode, device);
         if (error == -EEXIST && (step.flags & kReplace) != 0) {
@@ -253,8 +266,21 @@ struct Child {
         }
         if (error == 0 && step.c != 0)
             error = raw(SYS_fchownat, parent, p(name), static_cast<long>(step.c & 0xffffffff), static_cast<long>(step.c >> 32), AT_SYMLINK_NOFOLLOW);
-        if (nested) raw(SYS_close, parent);
-        return error;
+        if (parent != base(step)) raw(SYS_close, parent);
+        return error == -EEXIST && (step.flags & kKeep) != 0 ? 0 : error;
+    }
+
+    long make_link(const Step& step) const {
+        const char* name = text(step.text);
+        long parent = parent_of(step, name);
+        if (parent < 0) return parent;
+        long error = raw(SYS_symlinkat, p(text(step.more)), parent, p(name));
+        if (error == -EEXIST && (step.flags & kReplace) != 0) {
+            error = raw(SYS_unlinkat, parent, p(name), 0);
+            if (error == 0) error = raw(SYS_symlinkat, p(text(step.more)), parent, p(name));
+        }
+        if (parent != base(step)) raw(SYS_close, parent);
+        return error == -EEXIST && (step.flags & kKeep) != 0 ? 0 : error;
     }
 
     long make_file(const Step& step) const {
@@ -287,6 +313,83 @@ struct Child {
         return cover(step, tree);
     }
 
+    /// Whatever kind `text` turns out to be: the cover is the host's null device, by its path before the root is changed.
+    long mask(const Step& step) const {
+        long tree = clone_tree(AT_FDCWD, "/dev/null", AT_SYMLINK_NOFOLLOW);
+        if (tree < 0) return tree;
+        struct statx info;
+        long error = raw(SYS_statx, tree, p(""), AT_EMPTY_PATH, STATX_TYPE, p(&info));
+        if (error < 0) return error;
+        if ((info.stx_mode & S_IFMT) != S_IFCHR || info.stx_rdev_major != 1 || info.stx_rdev_minor != 3)
+            return refuse(Detail::not_null_device, -EPERM);
+        error = cover(step, tree);
+        return error == -ENOTDIR || error == -EINVAL ? mask_folder(step) : error;  // EINVAL: move_mount's word for a file over a folder
+    }
+
+    long run_hook(const Step& step) const {
+        // Offsets of the arguments and of the environment, each list after its length.
+        const uint32_t* list = reinterpret_cast<const uint32_t*>(head->text + step.more);
+        char* pointers[kMaxHookWords + 2];
+        uint32_t count = *list++, used = 0;
+        for (uint32_t i = 0; i < count; ++i) pointers[used++] = head->text + *list++;
+        pointers[used++] = nullptr;
+        char** environment = pointers + used;
+        count = *list++;
+        for (uint32_t i = 0; i < count; ++i) pointers[used++] = head->text + *list++;
+        pointers[used] = nullptr;
+
+        int pidfd = -1;
+        clone_args args{};
+        args.flags = CLONE_PIDFD;
+        args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+        args.exit_signal = 17;  // SIGCHLD
+        long pid = raw(SYS_clone3, p(&args), sizeof args);
+        if (pid == 0) {
+            uint64_t none = 0;
+            raw(SYS_rt_sigprocmask, 2, p(&none), 0, 8);
+            raw(SYS_lseek, step.fd, 0, 0);
+            raw(SYS_dup3, step.fd, 0, 0);
+            raw(SYS_close_range, 3, static_cast<long>(~0U), 0);
+            raw(SYS_execve, p(text(step.text)), p(pointers), p(environment));
+            raw(SYS_exit_group, 127);
+        }
+        if (pid < 0) return pid;
+        struct {
+            int fd;
+            short events, revents;
+        } wait{pidfd, 1, 0};
+        int64_t limit[2] = {static_cast<int64_t>(step.a / 1000), static_cast<int64_t>(step.a % 1000 * 1000000)};
+        long ended;
+        do ended = raw(SYS_ppoll, p(&wait), 1, step.a != 0 ? p(limit) : 0, 0, 8);
+        while (ended == -EINTR);
+        if (ended == 0) raw(SYS_pidfd_send_signal, pidfd, 9, 0, 0);
+        int status = 0;
+        long got;
+        do got = raw(SYS_wait4, pid, p(&status), 0x40000000 /* __WALL */, 0);
+        while (got == -EINTR);
+        raw(SYS_close, pidfd);
+        if (ended == 0) return refuse(Detail::hook_timeout, -ETIMEDOUT);
+        if (got < 0) return got;
+        int code = (status & 0x7f) != 0 ? 128 + (status & 0x7f) : status >> 8 & 0xff;
+        return code == 0 ? 0 : refuse(Detail::hook_failed, -code);
+    }
+
+    long find_program(const Step& step) const {
+        long error = -ENOENT;
+        for (const char* path = text(step.more); *path != 0; path += length(path) + 1) {
+            struct statx info;
+            long found = raw(SYS_statx, AT_FDCWD, p(path), 0, STATX_TYPE | STATX_MODE, p(&info));
+            if (found == 0) {
+                bool file = (info.stx_mode & S_IFMT) != S_IFDIR;
+                if (file && raw(SYS_faccessat, AT_FDCWD, p(path), 1 /* X_OK */) == 0) return 0;
+                error = file ? -EACCES : -EISDIR;
+            } else if (error == -ENOENT && found != -ENOTDIR) {
+                error = found;
+            }
+        }
+        return refuse(error == -ENOENT ? Detail::not_found : Detail::not_executable, error);
+    }
+
     long mask_folder(const Step& step) const {
         if (head->slots[step.slot] >= 0) return cover(step, clone_tree(head->slots[step.slot], "", AT_EMPTY_PATH));
         long tree = new_filesystem("tmpfs", "\0", MOUNT_ATTR_RDONLY);
@@ -309,7 +412,7 @@ struct Child {
             raw(SYS_close, tree);
             return error;
         }
-        long where = open_in(base(step), path, O_PATH, 0, how_to_resolve(kNoSymlinks));
+        long where = open_in(base(step), path, O_PATH, 0, how_to_resolve(step.flags));
         if (where == -ENOENT) return 0;
         if (where < 0) return where;
         long tree = clone_tree(static_cast<int>(where), "", AT_EMPTY_PATH | AT_RECURSIVE);
@@ -359,16 +462,23 @@ struct Child {
         return 0;
     }
 
-    long close_fds() const {
+    long close_fds(const Step& step) const {
         // Really closed, not marked: what follows (chdir, exec) must not find a leaked folder in /proc/self/fd (CVE-2024-21626).
-        long low = head->report_fd, high = head->stub_fd;
-        if (low > high) {
-            low = head->stub_fd;
-            high = head->report_fd;
+        long kept[4] = {head->report_fd, head->stub_fd, head->go_fd, head->late_fd};
+        for (int i = 1; i < 4; ++i)
+            for (int j = i; j > 0 && kept[j - 1] > kept[j]; --j) {
+                long other = kept[j];
+                kept[j] = kept[j - 1];
+                kept[j - 1] = other;
+            }
+        long from = 3;
+        for (uint64_t i = 0; i < step.a; ++i, ++from)
+            if (long error = raw(SYS_fcntl, from, F_SETFD, 0); error < 0) return error;
+        for (long fd : kept) {
+            if (fd > from) raw(SYS_close_range, from, fd - 1, 0);
+            if (fd >= from) from = fd + 1;
         }
-        if (low > 3) raw(SYS_close_range, 3, low - 1, 0);
-        if (high > low + 1) raw(SYS_close_range, low + 1, high - 1, 0);
-        return raw(SYS_close_range, high + 1, static_cast<long>(~0U), 0);
+        return raw(SYS_close_range, from, static_cast<long>(~0U), 0);
     }
 
     long work_dir(const Step& step) const {
@@ -392,11 +502,11 @@ struct Child {
         return 0;
     }
 
-    static long set_capabilities(uint64_t set) {
+    static long set_capabilities(uint64_t effective, uint64_t permitted, uint64_t inheritable) {
         __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
         __user_cap_data_struct data[2];
-        data[0] = {static_cast<uint32_t>(set), static_cast<uint32_t>(set), 0};
-        data[1] = {static_cast<uint32_t>(set >> 32), static_cast<uint32_t>(set >> 32), 0};
+        data[0] = {static_cast<uint32_t>(effective), static_cast<uint32_t>(permitted), static_cast<uint32_t>(inheritable)};
+        data[1] = {static_cast<uint32_t>(effective >> 32), static_cast<uint32_t>(permitted >> 32), static_cast<uint32_t>(inheritable >> 32)};
         return raw(SYS_capset, p(&header), p(&data));
     }
 
@@ -407,14 +517,18 @@ struct Child {
         long error = raw(SYS_setresgid, gid, gid, gid);
         if (error == 0) error = raw(SYS_setresuid, uid, uid, uid);
         // Another uid loses the effective set; SYS_ADMIN is needed once more, for the filter.
-        if (error == 0 && step.a != 0 && step.c != 0) error = set_capabilities(step.c);
+        if (error == 0 && step.a != 0 && step.c != 0) error = set_capabilities(step.c, step.c, 0);
         return error;
     }
 
     long install_filter(const Step& step) const {
         sock_fprog program{static_cast<unsigned short>(step.a), reinterpret_cast<sock_filter*>(head->text + step.more)};
-        long error = raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, static_cast<long>(SECCOMP_FILTER_FLAG_SPEC_ALLOW), p(&program));
-        return error == -EINVAL ? raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, p(&program)) : error;
+        long flags = static_cast<long>(step.b);
+        long result = raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, p(&program));
+        constexpr long kSpeed = static_cast<long>(SECCOMP_FILTER_FLAG_SPEC_ALLOW);  // an old kernel does without
+        if (result == -EINVAL && (flags & kSpeed) != 0) result = raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags & ~kSpeed, p(&program));
+        if (step.c != 0 && result >= 0) head->listener_fd = static_cast<int32_t>(result);
+        return result < 0 ? result : 0;
     }
 
     long wait_for_go(const Step& step) const {
@@ -431,7 +545,13 @@ struct Child {
 
     long execute(const Step& step) const {
         // The stub goes on from here, with the report's fd (stub.h).
-        long error = raw(SYS_fcntl, head->report_fd, F_SETFD, 0);
+        long error = 0;
+        if (head->go_fd >= 0) {
+            error = raw(SYS_fcntl, head->go_fd, F_SETFD, 0);
+            if (error == 0) error = raw(SYS_fcntl, head->late_fd, F_SETFD, 0);
+        } else {
+            error = raw(SYS_fcntl, head->report_fd, F_SETFD, 0);
+        }
         if (error < 0) return error;
         head->reached_exec = 1;
         error = raw(SYS_execveat, head->stub_fd, p(""), p(head->argv), p(head->envp), AT_EMPTY_PATH);
@@ -453,7 +573,11 @@ struct Child {
             case Op::propagation: return raw(SYS_mount, 0, p("/"), 0, static_cast<long>(step.a), 0);
             case Op::attach_root: return raw(SYS_move_mount, step.fd, p(""), AT_FDCWD, p("/"), MOVE_MOUNT_F_EMPTY_PATH);
             case Op::mount_new: return mount_new(step);
-            case Op::mount_tree: return put(step, source(step));
+            case Op::mount_tree: {
+                long error = put(step, source(step));
+                if (error == 0) keep(step, source(step));
+                return error;
+            }
             case Op::mount_host: return mount_host(step);
             case Op::mount_console: return mount_console(step);
             case Op::make_dirs: {
@@ -463,9 +587,11 @@ struct Child {
             }
             case Op::make_file: return make_file(step);
             case Op::make_node: return make_node(step);
-            case Op::make_link: return raw(SYS_symlinkat, p(text(step.more)), base(step), p(text(step.text)));
+            case Op::make_link: return make_link(step);
             case Op::mask_file: return mask_file(step);
+            case Op::mask: return mask(step);
             case Op::mask_folder: return mask_folder(step);
+            case Op::mount_attributes: return set_attributes(head->slots[step.from], step.a, 0);
             case Op::read_only: return read_only(step);
             case Op::label:
             case Op::write_proc: return write_proc(step);
@@ -487,16 +613,37 @@ struct Child {
             }
             case Op::stdio: return stdio(step);
             case Op::control_terminal: return raw(SYS_ioctl, 0, 0x540E /* TIOCSCTTY */, 0);
-            case Op::close_fds: return close_fds();
+            case Op::close_fds: return close_fds(step);
             case Op::work_dir: return work_dir(step);
             case Op::drop_bounding: return drop_bounding(step);
             case Op::groups: return raw(SYS_setgroups, static_cast<long>(step.a), p(head->text + step.more));
+            case Op::become_root: {
+                long error = raw(SYS_setresgid, 0, 0, 0);
+                return error < 0 ? error : raw(SYS_setresuid, 0, 0, 0);
+            }
             case Op::identity: return identity(step);
             case Op::file_mask: raw(SYS_umask, static_cast<long>(step.a)); return 0;
             case Op::no_new_privileges: return raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            case Op::tell: {
+                long n = raw(SYS_write, step.fd, p("r"), 1);
+                return n < 0 ? n : 0;
+            }
+            case Op::run_hook: return run_hook(step);
+            case Op::personality: {
+                long before = raw(SYS_personality, static_cast<long>(step.a));
+                return before < 0 ? before : 0;
+            }
+            case Op::io_priority: return raw(SYS_ioprio_set, 1, 0, static_cast<long>(step.a));
+            case Op::find_program: return find_program(step);
             case Op::wait_for_go: return wait_for_go(step);
             case Op::seccomp: return install_filter(step);
-            case Op::capabilities: return set_capabilities(step.a);
+            case Op::capabilities: return set_capabilities(step.a, step.b, step.c);
+            case Op::ambient: {
+                for (int capability = 0; capability < 64; ++capability)
+                    if ((step.a >> capability & 1) != 0)
+                        if (long error = raw(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0); error < 0) return error;
+                return 0;
+            }
             case Op::signal_mask: {
                 uint64_t none = 0;
                 return raw(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, p(&none), 0, 8);

@@ -1,13 +1,9 @@
 #include "runtime/exec.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,15 +21,6 @@ using base::Result;
 
 std::string shown_name(const ContainerInfo& container) { return container.spec.name.empty() ? container.id.substr(0, 12) : container.spec.name; }
 
-/// Field 22 of /proc/PID/stat: tells a reused pid.
-uint64_t start_time(pid_t pid) {
-    std::string stat = base::read_file("/proc/" + std::to_string(pid) + "/stat").value_or("");
-    size_t end = stat.rfind(')');
-    if (end == std::string::npos) return 0;
-    std::vector<std::string> fields = base::split(std::string_view(stat).substr(std::min(end + 2, stat.size())), ' ');
-    return fields.size() > 19 ? static_cast<uint64_t>(base::parse_int(fields[19]).value_or(0)) : 0;
-}
-
 Result<base::PidFd> first_process(const ContainerInfo& container) {
     auto not_running = [&] { return base::fail(Code::not_running, "container " + shown_name(container) + " is not running"); };
     if (container.state.status == ContainerStatus::paused)
@@ -41,25 +28,20 @@ Result<base::PidFd> first_process(const ContainerInfo& container) {
     if (container.state.pid <= 0) return not_running();
     auto process = base::PidFd::open(container.state.pid);
     if (!process) return not_running();
-    if (container.state.pid_start != 0 && start_time(container.state.pid) != container.state.pid_start) return not_running();
+    if (container.state.pid_start != 0 && process_start_time(container.state.pid) != container.state.pid_start) return not_running();
     if (!process->alive()) return not_running();
     return std::move(*process);
 }
 
-/// The container's own devpts. What is opened must be its multiplexer: a container may put anything at /dev/pts.
-Result<Pty> open_terminal_inside(int root, uint32_t uid) {
-    base::UniqueFd path = TRY(base::open_in_root(root, "dev/pts/ptmx", O_PATH | O_NOFOLLOW));
-    struct stat info{};
-    struct statfs filesystem{};
-    if (::fstat(path.get(), &info) != 0 || ::fstatfs(path.get(), &filesystem) != 0) return base::fail_errno("look at the container's /dev/pts/ptmx");
-    if (filesystem.f_type != DEVPTS_SUPER_MAGIC || !S_ISCHR(info.st_mode) || info.st_rdev != makedev(5, 2))
-        return base::fail(Code::permission, "the container's /dev/pts/ptmx is not a terminal multiplexer");
-    base::UniqueFd multiplexer = TRY(base::open_at(AT_FDCWD, base::proc_path(path.get()), O_RDWR | O_NOCTTY));
-    Pty pty = TRY(open_pty_from(std::move(multiplexer)));
-    if (::fchown(pty.slave.get(), uid, 5) != 0) return base::fail_errno("give the terminal to user " + std::to_string(uid));
-    return pty;
-}
 }  // namespace
+
+uint64_t process_start_time(pid_t pid) {
+    std::string stat = base::read_file("/proc/" + std::to_string(pid) + "/stat").value_or("");
+    size_t end = stat.rfind(')');
+    if (end == std::string::npos) return 0;
+    std::vector<std::string> fields = base::split(std::string_view(stat).substr(std::min(end + 2, stat.size())), ' ');
+    return fields.size() > 19 ? static_cast<uint64_t>(base::parse_int(fields[19]).value_or(0)) : 0;
+}
 
 int exit_code(int wait_status) {
     if (WIFEXITED(wait_status)) return WEXITSTATUS(wait_status);
@@ -128,7 +110,7 @@ Result<ExecProcess> exec_start(const ExecInput& input) {
 
     ExecProcess out;
     if (input.tty) {
-        Pty pty = TRY(open_terminal_inside(root.get(), identity.uid));
+        Pty pty = TRY(open_pty_inside(root.get(), identity.uid));
         copy_window_size(input.window_of, pty.master.get());
         out.terminal = std::move(pty.master);
         int slave = plan.keep(std::move(pty.slave));

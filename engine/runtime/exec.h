@@ -43,6 +43,8 @@ base::Result<int> wait_exit(const base::PidFd& process);
 base::Result<int> exec_process(const ContainerInfo& container, const ImageConfig& image, const ExecOptions& options,
                                const std::string& cache_dir = {});
 
+/// Field 22 of /proc/PID/stat, which tells a reused pid; 0 when there is no such process.
+uint64_t process_start_time(pid_t pid);
 /// Exit code from a wait status: 128 + n for a signal.
 int exit_code(int wait_status);
 

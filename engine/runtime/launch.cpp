@@ -62,7 +62,10 @@ Result<ClonedChild> clone_child(PlanData& plan, bool sibling) {
     base::UniqueFd child_end = TRY(above_streams(std::move(given)));
     ArenaHead* head = plan.head();
     head->report_fd = child_end.get();
-    snprintf(head->report_text, sizeof head->report_text, "%d", child_end.get());
+    if (head->go_fd >= 0)
+        snprintf(head->report_text, sizeof head->report_text, "%d,%d", head->late_fd, head->go_fd);
+    else
+        snprintf(head->report_text, sizeof head->report_text, "%d", child_end.get());
 
     int pidfd = -1;
     clone_args args{};

@@ -112,21 +112,30 @@ Result<MountSource> open_mount_source(ResolvedMount& resolved) {
     return out;
 }
 
-Result<ContainerTerminal> open_container_terminal(uint32_t uid) {
+Result<ContainerTerminal> open_container_terminal(uint32_t uid, const std::vector<std::string>& options, uint64_t attributes) {
     base::UniqueFd context(::fsopen("devpts", FSOPEN_CLOEXEC));
     if (!context) return base::fail_errno("mount devpts");
-    for (auto [key, value] : {std::pair{"mode", "0620"}, std::pair{"gid", "5"}, std::pair{"ptmxmode", "0666"}})
-        if (::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) != 0) return base::fail_errno(std::string("mount devpts with ") + key);
+    for (size_t i = 0; i + 1 < options.size(); i += 2) {
+        const char *key = options[i].c_str(), *value = options[i + 1].c_str();
+        int error = *value != 0 ? ::fsconfig(context.get(), FSCONFIG_SET_STRING, key, value, 0) : ::fsconfig(context.get(), FSCONFIG_SET_FLAG, key, nullptr, 0);
+        if (error != 0) return base::fail_errno("mount devpts with " + base::printable(options[i]));
+    }
     if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return base::fail_errno("mount devpts");
     ContainerTerminal out;
-    out.devpts = base::MountFd(::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+    out.devpts = base::MountFd(::fsmount(context.get(), FSMOUNT_CLOEXEC, static_cast<unsigned>(attributes)));
     if (!out.devpts) return base::fail_errno("mount devpts");
     base::UniqueFd multiplexer = TRY(base::open_at(out.devpts.get(), "ptmx", O_RDWR | O_NOCTTY));
     Pty pty = TRY(open_pty_from(std::move(multiplexer)));
-    if (::fchown(pty.slave.get(), uid, 5) != 0) return base::fail_errno("give the terminal to user " + std::to_string(uid));
+    // The group stays what the instance gives its terminals.
+    if (::fchown(pty.slave.get(), uid, static_cast<gid_t>(-1)) != 0) return base::fail_errno("give the terminal to user " + std::to_string(uid));
     out.master = std::move(pty.master);
     out.slave = std::move(pty.slave);
     return out;
+}
+
+Result<ContainerTerminal> open_container_terminal(uint32_t uid) {
+    static const std::vector<std::string> kOptions{"mode", "0620", "gid", "5", "ptmxmode", "0666"};
+    return open_container_terminal(uid, kOptions, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 }
 
 }  // namespace engine::runtime

@@ -18,6 +18,8 @@ struct ContainerTerminal {
     base::MountFd devpts;
     base::UniqueFd master, slave;
 };
+/// `options`: the instance's, as key and value pairs; `attributes`: MOUNT_ATTR_….
+base::Result<ContainerTerminal> open_container_terminal(uint32_t uid, const std::vector<std::string>& options, uint64_t attributes);
 base::Result<ContainerTerminal> open_container_terminal(uint32_t uid);
 
 }  // namespace engine::runtime

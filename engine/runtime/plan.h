@@ -19,8 +19,9 @@ enum class Op : uint16_t {
     borrow_mount,     ///< setns(fd = pidfd, NEWNS), clone the tree at `text` into `slot`, setns back to the namespace of fd `a`
     propagation,      ///< mount --make-… / with flags a
     attach_root,      ///< move the detached root `fd` over "/"; slot = fd
-    mount_new,        ///< filesystem `more`, its options follow `more` as key, value pairs; attributes a; on `text`; slot = it
-    mount_tree,       ///< move the detached tree (`fd`, or `from` slot) onto `text`
+    mount_new,        ///< filesystem `more`, its options follow `more` as key, value pairs; attributes a, propagation b; on `text`; slot = it
+    mount_tree,       ///< move the detached tree (`fd`, or `from` slot) onto `text`; slot = it
+    mount_attributes, ///< add attributes a to the mount in slot `from`
     mount_host,       ///< clone the host's path `more`, add attributes a, move onto `text`
     mount_console,    ///< clone the terminal `fd` onto `text`
     make_dirs,        ///< every missing folder of `text`, mode b
@@ -28,6 +29,7 @@ enum class Op : uint16_t {
     make_node,        ///< mknod `text`, mode and type a, device b, owner c
     make_link,        ///< symlink `text` → `more`
     mask_file,        ///< /dev/null (slot `from`, checked to be 1:3) over `text`; absent: skipped
+    mask,             ///< the host's /dev/null (checked to be 1:3) over `text`, or, when that is a folder, as mask_folder
     mask_folder,      ///< an empty read-only tmpfs (slot `slot`, made at first use) over `text`; absent: skipped
     read_only,        ///< bind `text` over itself, read-only; absent: skipped
     write_proc,       ///< write `more` to `text` below the procfs in `at`, checked to be one
@@ -39,17 +41,24 @@ enum class Op : uint16_t {
     new_session,      ///< setsid
     stdio,            ///< fds fd, a, b become 0, 1, 2
     control_terminal, ///< fd 0 becomes the controlling terminal
-    close_fds,        ///< all from 3 on are closed but the report's
+    close_fds,        ///< all from 3 + a on are closed but the report's; those below stay open over exec
     work_dir,         ///< chdir to `text` without magic links; the result must be inside the root
     drop_bounding,    ///< all capabilities but a, up to b
     groups,           ///< setgroups: a numbers at offset `more`
+    become_root,      ///< setresgid 0, setresuid 0: root of the new user namespace, once its map is written
     identity,         ///< keep capabilities, setresgid b, setresuid a
     file_mask,        ///< umask a
     no_new_privileges,
     label,            ///< write `more` to `text` (an LSM's exec attribute): as write_proc
+    tell,             ///< write one byte to `fd`: the parent may do its part
+    run_hook,         ///< run `text` with arguments at `more`, stdin `fd`, for at most a ms (0: no limit); its failure is ours
+    personality,      ///< a
+    io_priority,      ///< a (ioprio_set's value)
+    find_program,     ///< one of the paths at `more` can be executed, as the user that we are now
     wait_for_go,      ///< read one byte from `fd`: EOF ends the child, as does the hang-up of fd a - 1 (0: none)
-    seccomp,          ///< the program at offset `more`, a instructions
-    capabilities,     ///< effective, permitted = a; inheritable and ambient empty
+    seccomp,          ///< the program at offset `more`, a instructions; flags b; c: the listener's fd is left in the head
+    capabilities,     ///< effective a, permitted b, inheritable c; ambient empty
+    ambient,          ///< raise a
     signal_mask,      ///< unblock all
     execute,          ///< the stub (`text`: its path by fd), which tries each path of the list at `more`
 };
@@ -62,7 +71,8 @@ enum : uint16_t {
     kAllowProc = 8,     ///< the target may be inside procfs
     kOptional = 16,     ///< an absent target is not an error
     kRecursive = 32,
-    kReplace = 64,      ///< make_node: replace what is there
+    kReplace = 64,      ///< make_node, make_link: replace what is there
+    kKeep = 128,        ///< make_node, make_link: what is there stays
 };
 
 struct Step {
@@ -79,6 +89,7 @@ struct Step {
 static_assert(std::is_trivially_copyable_v<Step> && std::is_standard_layout_v<Step>);
 
 constexpr int kSlots = 32;
+constexpr int kMaxHookWords = 1000;  ///< arguments and variables of a hook together
 
 /// What went wrong beyond errno.
 enum class Detail : int32_t {
@@ -90,6 +101,9 @@ enum class Detail : int32_t {
     not_found,          ///< exec: in no folder of PATH
     no_interpreter,     ///< exec: the file is there, its interpreter is not
     go_refused,         ///< wait_for_go met an end of file or a hang-up
+    hook_failed,        ///< run_hook: errno is its exit status
+    hook_timeout,
+    not_executable,     ///< exec: a folder, or a file without the permission
 };
 
 /// The beginning of the mapping.
@@ -99,7 +113,9 @@ struct ArenaHead {
     Detail detail;
     uint32_t reached_exec;
     int32_t report_fd, stub_fd;
-    char report_text[12];  ///< report_fd in digits: the stub's first argument
+    int32_t go_fd, late_fd;  ///< -1, or: the stub waits for a byte on go_fd before it executes, and reports to late_fd then
+    int32_t listener_fd;     ///< of a seccomp filter, in the child's table; -1: none
+    char report_text[28];    ///< report_fd, or "late_fd,go_fd", in digits: the stub's first argument
     int32_t proc_slot, root_fd;
     uint32_t step_count;
     Step* steps;

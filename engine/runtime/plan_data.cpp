@@ -143,6 +143,8 @@ std::string PlanData::describe(const Step& step) const {
                    std::to_string(device >> 8 & 0xfff) + ":" + std::to_string((device & 0xff) | (device >> 12 & 0xfff00)) + " " + octal(step.a);
         }
         case Op::make_link: return "link " + quote(text) + " to " + quote(string_at(step.more));
+        case Op::mount_attributes: return "make a mount" + attributes(step.a);
+        case Op::mask:
         case Op::mask_file:
         case Op::mask_folder: return "mask " + quote(text);
         case Op::read_only: return "make " + quote(text) + " read-only";
@@ -159,7 +161,7 @@ std::string PlanData::describe(const Step& step) const {
         case Op::new_session: return "start a session";
         case Op::stdio: return "set up stdin, stdout and stderr";
         case Op::control_terminal: return "take the terminal";
-        case Op::close_fds: return "close other files";
+        case Op::close_fds: return "close other files" + (step.a != 0 ? " from " + std::to_string(3 + step.a) + " on" : std::string());
         case Op::work_dir: return "change to the working directory " + quote(text);
         case Op::drop_bounding: return "bound capabilities to " + hex(step.a);
         case Op::groups: {
@@ -171,13 +173,21 @@ std::string PlanData::describe(const Step& step) const {
             }
             return out;
         }
+        case Op::become_root: return "become root of the user namespace";
         case Op::identity: return "become user " + std::to_string(step.a) + ":" + std::to_string(step.b);
         case Op::file_mask: return "set umask " + octal(step.a);
         case Op::no_new_privileges: return "set no-new-privileges";
         case Op::label: return "set the security label " + quote(string_at(step.more));
+        case Op::tell: return "tell the runtime";
+        case Op::run_hook: return "run hook " + quote(text);
+        case Op::personality: return "set the execution domain to " + hex(step.a);
+        case Op::io_priority: return "set the I/O priority to " + std::to_string(step.a);
+        case Op::find_program: return "find the program";
         case Op::wait_for_go: return "wait for the start";
         case Op::seccomp: return "install the seccomp filter, " + std::to_string(step.a) + " instructions";
-        case Op::capabilities: return "set capabilities to " + hex(step.a);
+        case Op::capabilities:
+            return "set capabilities to " + hex(step.a) + (step.b != step.a ? " of " + hex(step.b) : "") + (step.c != 0 ? ", inheritable " + hex(step.c) : "");
+        case Op::ambient: return "raise ambient capabilities " + hex(step.a);
         case Op::signal_mask: return "unblock signals";
         case Op::execute: {
             std::string out = "execute";
@@ -222,6 +232,9 @@ base::Status PlanData::seal() {
     arena->root_fd = root_fd;
     arena->proc_slot = proc_slot;
     arena->report_fd = -1;
+    arena->go_fd = go_fd;
+    arena->late_fd = late_fd;
+    arena->listener_fd = -1;
     arena->step_count = static_cast<uint32_t>(steps.size());
     arena->steps = reinterpret_cast<Step*>(start + at_steps);
     arena->text = start + at_pool;
@@ -281,7 +294,10 @@ Error PlanData::failure() const {
     int error = arena->error;
     if (step.op == Op::execute) return base::fail_errno("execute the start of the container", error);
     std::string what = describe(step);
+    if (step.op == Op::find_program) return exec_failure(error, arena->detail);
     switch (arena->detail) {
+        case Detail::hook_failed: return base::fail(Code::invalid, "error running hook: " + what + ": exit status " + std::to_string(error));
+        case Detail::hook_timeout: return base::fail(Code::timeout, "error running hook: " + what + ": hook ran past specified timeout of " + std::to_string(static_cast<double>(step.a) / 1000) + "s");
         case Detail::target_in_proc:
             return base::fail(Code::permission, what + ": it leads into /proc, where only a few files may be mounted over");
         case Detail::outside_root: return base::fail(Code::permission, what + ": it is outside of the container's root");
@@ -297,7 +313,7 @@ Error PlanData::failure() const {
         out.code = error == ENOENT ? Code::no_such_command : Code::cannot_execute;
     }
     bool is_mount = step.op == Op::mount_tree || step.op == Op::mount_new || step.op == Op::mount_host;
-    if (is_mount && error == ENOTDIR)
+    if (is_mount && (error == ENOTDIR || (error == EINVAL && step.op != Op::mount_new)))
         out.what += ": are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type";
     if (is_mount && error == ELOOP && (step.flags & kNoSymlinks) != 0)
         out.what += ": the image has a symbolic link there, which is not followed";

@@ -21,6 +21,8 @@ struct PlanData {
     uint64_t clone_flags = 0;
     int cgroup_fd = -1;     ///< CLONE_INTO_CGROUP
     int terminal_slave = -1;
+    int go_fd = -1, late_fd = -1;  ///< as ArenaHead's
+    int told_fd = -1, wait_fd = -1;  ///< pipes to and from the parent, for plans that wait for it on the way
     int pid_namespace = -1; ///< joined by the parent around clone
     int root_fd = -1;
     int next_slot = 0;

@@ -1,6 +1,7 @@
 #include "runtime/process_plan.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,10 @@
 #include "runtime/rlimit.h"
 #include "runtime/seccomp.h"
 #include "runtime/stub.h"
+
+#ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
+#define SECCOMP_FILTER_FLAG_SPEC_ALLOW (1UL << 2)
+#endif
 
 namespace engine::runtime {
 namespace {
@@ -36,21 +41,31 @@ Result<int> stream(PlanData& plan, int fd, int& null) {
 }
 
 /// A user who opens /dev/stdout opens the pipe anew, so it must be theirs (runc's fixStdioPermissions); not /dev/null.
-void give_streams(const int (&fds)[3], int null, const Identity& identity) {
-    if (identity.uid == 0) return;
+void give_streams(const std::array<int, 3>& fds, int null, uint32_t uid) {
+    if (uid == 0) return;
     for (int fd : fds) {
         struct stat info{};
         if (fd == null || ::fstat(fd, &info) != 0 || S_ISREG(info.st_mode) || (S_ISCHR(info.st_mode) && info.st_rdev == 0x103)) continue;
-        (void)::fchown(fd, identity.uid, static_cast<gid_t>(-1));  // a socket or read-only device refuses: nothing is lost
+        (void)::fchown(fd, uid, static_cast<gid_t>(-1));  // a socket or read-only device refuses: nothing is lost
     }
 }
 
-/// The file of /proc/self that sets the profile of the next exec; nullptr where the kernel has no AppArmor.
+}  // namespace
+
 const char* apparmor_file() {
     if (!base::exists("/sys/module/apparmor/parameters/enabled")) return nullptr;
     return base::exists("/proc/self/attr/apparmor/exec") ? "attr/apparmor/exec" : "attr/exec";
 }
-}  // namespace
+
+Result<std::array<int, 3>> prepare_streams(PlanData& plan, const StreamSet& stdio, bool tty, uint32_t uid) {
+    int null = -1;
+    std::array<int, 3> out{};
+    out[0] = TRY(stream(plan, stdio.in, null));
+    out[1] = TRY(stream(plan, stdio.out, null));
+    out[2] = TRY(stream(plan, stdio.err, null));
+    if (!tty) give_streams(out, null, uid);
+    return out;
+}
 
 Result<SecurityOptions> parse_security_options(const std::vector<std::string>& options) {
     SecurityOptions out;
@@ -119,9 +134,7 @@ base::Status add_process(PlanData& plan, const ProcessSettings& settings) {
     if (!settings.keyring.empty()) plan.add(Op::session_keyring, settings.keyring);
     plan.add(Op::new_session);
 
-    int null = -1;
-    int streams[3] = {TRY(stream(plan, settings.stdio.in, null)), TRY(stream(plan, settings.stdio.out, null)), TRY(stream(plan, settings.stdio.err, null))};
-    if (!settings.tty) give_streams(streams, null, identity);
+    std::array<int, 3> streams = TRY(prepare_streams(plan, settings.stdio, settings.tty, identity.uid));
     Step& stdio = plan.add(Op::stdio);
     stdio.fd = streams[0];
     stdio.a = static_cast<uint64_t>(streams[1]);
@@ -160,9 +173,11 @@ base::Status add_process(PlanData& plan, const ProcessSettings& settings) {
         Step& step = plan.add(Op::seccomp);
         step.more = code;
         step.a = program->size();
+        step.b = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     }
     // For a user other than root execve clears permitted and effective; set now, so that nothing runs with more.
-    plan.add(Op::capabilities).a = identity.uid == 0 ? capabilities : 0;
+    Step& sets = plan.add(Op::capabilities);
+    sets.a = sets.b = identity.uid == 0 ? capabilities : 0;
     plan.add(Op::signal_mask);
     plan.candidates = exec_candidates(plan.argv.empty() ? "" : plan.argv[0], plan.env);
     plan.stub_fd = TRY(stub_file());

@@ -91,45 +91,65 @@ Result<std::vector<SeccompRule>> default_seccomp_rules(CapabilitySet capabilitie
     return rules;
 }
 
+namespace {
+/// The file's name holds all that its content depends on.
+std::string cached_path(const std::string& cache_dir, const std::string& content) {
+    if (cache_dir.empty()) return {};
+    struct utsname info{};
+    ::uname(&info);
+    std::string key = content + "\n" + info.machine + info.release + "\n" + seccomp_library_version();
+    return cache_dir + "/seccomp-" + base::sha256_hex(key).substr(0, 24) + ".bpf";
+}
+
+/// A filter with a wrong size or digest, or none, is made anew.
+std::optional<std::vector<sock_filter>> read_cached(const std::string& path) {
+    constexpr size_t kMaxProgram = BPF_MAXINSNS;
+    if (path.empty()) return std::nullopt;
+    // The last 64 bytes are the digest of the rest: a torn or foreign file never becomes a filter.
+    auto bytes = base::read_file(path, kMaxProgram * sizeof(sock_filter) + 64);
+    if (!bytes || bytes->size() <= 64) return std::nullopt;
+    std::string_view code = std::string_view(*bytes).substr(0, bytes->size() - 64);
+    if (code.size() % sizeof(sock_filter) != 0 || base::sha256_hex(code) != bytes->substr(code.size())) return std::nullopt;
+    std::vector<sock_filter> program(code.size() / sizeof(sock_filter));
+    memcpy(program.data(), code.data(), code.size());
+    return program;
+}
+
+void write_cached(const std::string& path, const std::vector<sock_filter>& program) {
+    if (path.empty()) return;
+    std::string bytes(reinterpret_cast<const char*>(program.data()), program.size() * sizeof(sock_filter));
+    bytes += base::sha256_hex(bytes);
+    // A cache that cannot be written costs time only.
+    if (auto made = base::make_dirs(path.substr(0, path.rfind('/')), 0700); made) (void)base::replace_file(path, bytes, 0600);
+}
+}  // namespace
+
+Result<SeccompProgram> cached_profile(const std::string& json, const std::string& cache_dir) {
+    std::string path = cached_path(cache_dir, json);
+    if (auto program = read_cached(path)) return std::make_shared<const std::vector<sock_filter>>(std::move(*program));
+    SeccompProgram compiled = TRY(seccomp_from_profile(json, 0, true));
+    write_cached(path, *compiled);
+    return compiled;
+}
+
 Result<SeccompProgram> default_seccomp(CapabilitySet capabilities, const std::string& cache_dir) {
     static std::mutex mutex;
     static std::map<CapabilitySet, SeccompProgram> known;
     std::lock_guard lock(mutex);
     if (auto found = known.find(capabilities); found != known.end()) return found->second;
 
-    // The file's name holds all that its content depends on; a filter with a wrong size or no content is made anew.
-    struct utsname info{};
-    ::uname(&info);
-    std::string key = std::string(default_seccomp_rows()) + "\n" + std::to_string(capabilities) + "\n" + info.machine + info.release + "\n" + seccomp_library_version();
-    std::string path = cache_dir.empty() ? "" : cache_dir + "/seccomp-" + base::sha256_hex(key).substr(0, 24) + ".bpf";
+    std::string path = cached_path(cache_dir, std::string(default_seccomp_rows()) + "\n" + std::to_string(capabilities));
     auto remember = [&](std::vector<sock_filter> program) {
         SeccompProgram shared = std::make_shared<const std::vector<sock_filter>>(std::move(program));
         known[capabilities] = shared;
         return shared;
     };
-    constexpr size_t kMaxProgram = BPF_MAXINSNS;
-    if (!path.empty()) {
-        // The last 64 bytes are the digest of the rest: a torn or foreign file never becomes a filter.
-        auto bytes = base::read_file(path, kMaxProgram * sizeof(sock_filter) + 64);
-        if (bytes && bytes->size() > 64) {
-            std::string_view code = std::string_view(*bytes).substr(0, bytes->size() - 64);
-            if (code.size() % sizeof(sock_filter) == 0 && base::sha256_hex(code) == bytes->substr(code.size())) {
-                std::vector<sock_filter> program(code.size() / sizeof(sock_filter));
-                memcpy(program.data(), code.data(), code.size());
-                return remember(std::move(program));
-            }
-        }
-    }
+    if (auto program = read_cached(path)) return remember(std::move(*program));
     SeccompSettings settings;
     settings.default_errno = EPERM;
     std::vector<SeccompRule> rules = TRY(default_seccomp_rules(capabilities));
     std::vector<sock_filter> program = TRY(compile_seccomp(settings, rules));
-    if (!path.empty()) {
-        std::string bytes(reinterpret_cast<const char*>(program.data()), program.size() * sizeof(sock_filter));
-        bytes += base::sha256_hex(bytes);
-        // A cache that cannot be written costs time only.
-        if (auto made = base::make_dirs(cache_dir, 0700); made) (void)base::replace_file(path, bytes, 0600);
-    }
+    write_cached(path, program);
     return remember(std::move(program));
 }
 

@@ -36,7 +36,9 @@ base::Result<std::vector<SeccompRule>> default_seccomp_rules(CapabilitySet capab
 
 /// The default filter. `cache_dir`: where compiled ones are kept, empty: nowhere.
 base::Result<SeccompProgram> default_seccomp(CapabilitySet capabilities, const std::string& cache_dir);
-/// A profile in Docker's JSON form (defaultAction, archMap, syscalls with includes and excludes).
-base::Result<SeccompProgram> seccomp_from_profile(const std::string& json, CapabilitySet capabilities);
+/// A profile in Docker's JSON form (defaultAction, archMap, syscalls with includes and excludes). `notify`: SCMP_ACT_NOTIFY may be used.
+base::Result<SeccompProgram> seccomp_from_profile(const std::string& json, CapabilitySet capabilities, bool notify = false);
+/// An OCI filter is the same without conditions, so capabilities do not matter: its compiled form is kept in a file by content.
+base::Result<SeccompProgram> cached_profile(const std::string& json, const std::string& cache_dir);
 
 }  // namespace engine::runtime

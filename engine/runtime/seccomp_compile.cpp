@@ -27,6 +27,7 @@ std::optional<uint32_t> action_of(std::string_view name, uint32_t error) {
     if (name == "SCMP_ACT_TRAP") return SCMP_ACT_TRAP;
     if (name == "SCMP_ACT_LOG") return SCMP_ACT_LOG;
     if (name == "SCMP_ACT_TRACE") return SCMP_ACT_TRACE(error);
+    if (name == "SCMP_ACT_NOTIFY") return SCMP_ACT_NOTIFY;
     return std::nullopt;
 }
 
@@ -89,6 +90,7 @@ Result<std::vector<sock_filter>> compile_seccomp(const SeccompSettings& settings
         int call = seccomp_syscall_resolve_name(rule.call.c_str());
         if (call == __NR_SCMP_ERROR) continue;  // newer than the library: refused by default, as runc does
         auto action = rule.allow ? std::optional<uint32_t>(SCMP_ACT_ALLOW) : action_of(rule.action, rule.action_errno);
+        if (action == SCMP_ACT_NOTIFY && !settings.notify) action.reset();
         if (!action) return base::fail(Code::unsupported, "seccomp profile: action " + base::quote(rule.action) + " is not one that this engine knows");
         if (*action == *default_action) continue;
         std::vector<scmp_arg_cmp> arguments;

@@ -75,13 +75,14 @@ std::vector<std::string> architectures_of(const json::object& profile) {
 }
 }  // namespace
 
-Result<SeccompProgram> seccomp_from_profile(const std::string& text, CapabilitySet capabilities) {
+Result<SeccompProgram> seccomp_from_profile(const std::string& text, CapabilitySet capabilities, bool notify) {
     boost::system::error_code error;
     json::value document = json::parse(text, error);
     if (error || !document.is_object()) return base::fail(Code::invalid, "decoding seccomp profile failed: " + (error ? error.message() : "not a JSON object"));
     const json::object& profile = document.get_object();
 
     SeccompSettings settings;
+    settings.notify = notify;
     settings.default_action = string_of(profile, "defaultAction");
     if (settings.default_action.empty()) return base::fail(Code::invalid, "seccomp profile: no defaultAction");
     settings.default_errno = static_cast<uint32_t>(number_of(profile, "defaultErrnoRet", 1));

@@ -1,4 +1,4 @@
-// The stub: argv is REPORT_FD, paths to try …, "", the program's argv. It executes the first path that works or reports why
+// The stub: argv is REPORT_FD or "REPORT_FD,GO_FD", paths to try …, "", the program's argv. It executes the first path that works or reports why
 // none does. Compiled as the child is; the code is copied out of its section, so it may use no data and no other function.
 #include <fcntl.h>
 
@@ -15,18 +15,32 @@ extern "C" __attribute__((section("compose_stub"), used, noreturn)) void compose
     long count = stack[0];
     char** argv = reinterpret_cast<char**>(stack + 1);
     char** environment = argv + count + 1;
-    long report = 0;
+    long report = 0, go = -1;
     long error_out = ENOENT, detail_out = static_cast<long>(Detail::not_found);  // scalars: a struct's constants would be data
     const char* digits = count > 0 ? argv[0] : nullptr;
     bool good = digits != nullptr && *digits != 0;
     for (; good && *digits != 0; ++digits) {
-        good = *digits >= '0' && *digits <= '9' && report < 1'000'000;
-        report = report * 10 + (*digits - '0');
+        if (*digits == ',' && go < 0) {
+            go = 0;
+            continue;
+        }
+        long& number = go < 0 ? report : go;
+        good = *digits >= '0' && *digits <= '9' && number < 1'000'000;
+        number = number * 10 + (*digits - '0');
     }
     long program = 1;
     while (good && program < count && argv[program][0] != 0) ++program;
     if (good && program + 1 < count) {
         raw(SYS_fcntl, report, F_SETFD, FD_CLOEXEC);
+        if (go >= 0) {
+            // Created, not yet started: until somebody writes a byte.
+            char byte;
+            long n;
+            do n = raw(SYS_read, go, p(&byte), 1);
+            while (n == -EINTR);
+            if (n != 1) raw(SYS_exit_group, 126);
+            raw(SYS_close, go);
+        }
         long denied = 0;
         for (long i = 1; i < program; ++i) {
             long error = raw(SYS_execve, p(argv[i]), p(argv + program + 1), p(environment));

@@ -1,13 +1,18 @@
 #include "runtime/terminal.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <atomic>
 
+#include "base/file.h"
 #include "base/text.h"
 
 namespace engine::runtime {
@@ -78,6 +83,19 @@ Result<Pty> open_pty() {
     base::UniqueFd master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (!master) return base::fail_errno("open /dev/ptmx");
     return open_pty_from(std::move(master));
+}
+
+Result<Pty> open_pty_inside(int root, uint32_t uid) {
+    base::UniqueFd path = TRY(base::open_in_root(root, "dev/pts/ptmx", O_PATH | O_NOFOLLOW));
+    struct stat info{};
+    struct statfs filesystem{};
+    if (::fstat(path.get(), &info) != 0 || ::fstatfs(path.get(), &filesystem) != 0) return base::fail_errno("look at the container's /dev/pts/ptmx");
+    if (filesystem.f_type != DEVPTS_SUPER_MAGIC || !S_ISCHR(info.st_mode) || info.st_rdev != makedev(5, 2))
+        return base::fail(Code::permission, "the container's /dev/pts/ptmx is not a terminal multiplexer");
+    base::UniqueFd multiplexer = TRY(base::open_at(AT_FDCWD, base::proc_path(path.get()), O_RDWR | O_NOCTTY));
+    Pty pty = TRY(open_pty_from(std::move(multiplexer)));
+    if (::fchown(pty.slave.get(), uid, 5) != 0) return base::fail_errno("give the terminal to user " + std::to_string(uid));
+    return pty;
 }
 
 void copy_window_size(int from, int to) {

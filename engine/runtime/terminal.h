@@ -34,6 +34,9 @@ struct Pty {
 base::Result<Pty> open_pty();
 /// From a devpts instance: `ptmx` is opened (O_RDWR | O_NOCTTY) there; the slave by TIOCGPTPEER, never by path.
 base::Result<Pty> open_pty_from(base::UniqueFd ptmx);
+/// From the devpts of a container, whose root is given. What is opened must be its multiplexer: a container may put anything at
+/// /dev/pts. The terminal is given to `uid`.
+base::Result<Pty> open_pty_inside(int root, uint32_t uid);
 /// The size of one terminal given to another; nothing when `from` is no terminal.
 void copy_window_size(int from, int to);
 

@@ -103,6 +103,13 @@ Result<int> dispatch(const std::vector<std::string>& words) {
         if (!members.empty() && (rest.size() == 1 || rest[1] == "--help" || rest[1] == "-h")) return print(members);
         return unknown_command(rest[0]);
     }
+    if (command->raw) {
+        Arguments untouched;
+        if (wants_help) own.insert(own.begin(), "--help");
+        untouched.operands = std::move(own);
+        Context context(Globals{});
+        return command->run(context, untouched);
+    }
     if (wants_help) return print(help(*command));
     Arguments arguments = TRY(parse_command(*command, own));
     if (arguments.on("help")) return print(help(*command));
@@ -118,7 +125,10 @@ Result<int> dispatch(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
     open_standard_fds();
     interrupts::ignore_broken_pipes();
-    auto result = dispatch({argv + 1, argv + argc});
+    std::vector<std::string> words(argv + 1, argv + argc);
+    // By this name (a link), the program is an OCI runtime: others call it with the verb as the first word.
+    if (std::string_view name = argc > 0 ? argv[0] : ""; name.substr(name.rfind('/') + 1) == "compose-runtime") words.insert(words.begin(), "runtime");
+    auto result = dispatch(words);
     if (!result) return failed(result.error());
     return *result;
 }

@@ -69,6 +69,7 @@ struct Command {
     bool stops_at_operand = false;  ///< exec, run: what follows the first operand belongs to it
     bool hidden = false;
     std::string_view alias = {};
+    bool raw = false;  ///< all words behind the name are its own to read, --help too
 };
 
 /// Every command, in the order of --help.
