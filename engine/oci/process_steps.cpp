@@ -115,7 +115,12 @@ base::Status add_process_steps(PlanData& plan, const ProcessInput& input) {
     stdio.a = static_cast<uint64_t>(streams[1]);
     stdio.b = static_cast<uint64_t>(streams[2]);
     if (process.terminal) plan.add(Op::control_terminal);
-    plan.add(Op::close_fds).a = input.preserve_fds;
+    Step& close = plan.add(Op::close_fds);
+    close.a = input.preserve_fds;
+    if (input.filter != nullptr && input.filter->listener) {
+        close.b = static_cast<uint64_t>(plan.told_fd) + 1;
+        close.c = static_cast<uint64_t>(plan.wait_fd) + 1;
+    }
     plan.add(Op::file_mask).a = process.umask.value_or(022);
     plan.add(Op::work_dir, process.cwd);
 

@@ -464,8 +464,8 @@ struct Child {
 
     long close_fds(const Step& step) const {
         // Really closed, not marked: what follows (chdir, exec) must not find a leaked folder in /proc/self/fd (CVE-2024-21626).
-        long kept[4] = {head->report_fd, head->stub_fd, head->go_fd, head->late_fd};
-        for (int i = 1; i < 4; ++i)
+        long kept[6] = {head->report_fd, head->stub_fd, head->go_fd, head->late_fd, static_cast<long>(step.b) - 1, static_cast<long>(step.c) - 1};
+        for (int i = 1; i < 6; ++i)
             for (int j = i; j > 0 && kept[j - 1] > kept[j]; --j) {
                 long other = kept[j];
                 kept[j] = kept[j - 1];

@@ -41,7 +41,7 @@ enum class Op : uint16_t {
     new_session,      ///< setsid
     stdio,            ///< fds fd, a, b become 0, 1, 2
     control_terminal, ///< fd 0 becomes the controlling terminal
-    close_fds,        ///< all from 3 + a on are closed but the report's; those below stay open over exec
+    close_fds,        ///< all from 3 + a on are closed but the report's and b - 1, c - 1 (0: none); those below stay open over exec
     work_dir,         ///< chdir to `text` without magic links; the result must be inside the root
     drop_bounding,    ///< all capabilities but a, up to b
     groups,           ///< setgroups: a numbers at offset `more`
