@@ -201,6 +201,11 @@ Source unpacked(Source packed, const UnpackLimits& limits) {
                 head += more;
             }
             Packing packing = packing_of(head);
+            bool bzip2 = head.starts_with("BZh") && std::string_view(head).substr(4).starts_with("1AY&SY");
+            if (bzip2 || head.starts_with("\xfd" "7zXZ")) {
+                std::string name = bzip2 ? "bzip2" : "xz";
+                return fail(Code::unsupported, "it is packed with " + name + "; gzip, zstd and plain ones are read: unpack it with `" + name + " -dc` first");
+            }
             Source whole = prepend(std::move(head), std::move(packed));
             if (packing == Packing::gzip)
                 unpacker = std::make_shared<Gzip>(std::move(whole), limits);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "image/curl_api.h"
 
@@ -264,11 +265,18 @@ std::expected<HttpResponse, HttpError> HttpClient::once(const HttpRequest& reque
     double connect_time = 0;
     api.getinfo(handle, CURLINFO_PRETRANSFER_TIME, &connect_time);
     bool connected = connect_time > 0;
+    long http_version = 0, new_connections = 0;
+    api.getinfo(handle, CURLINFO_HTTP_VERSION, &http_version);
+    api.getinfo(handle, CURLINFO_NUM_CONNECTS, &new_connections);
     api.reset(handle);  // options only: the connection stays; nothing may point at this stack when it is closed
     pool_->give(*where, handle);
     if (transfer.cancelled()) return http_error(fail(Code::interrupted, "interrupted"));
     if (transfer.error) return http_error(std::move(*transfer.error));
-    if (code == CURLE_OK) return std::move(transfer.response);
+    if (code == CURLE_OK) {
+        base::log::debug(request.method + " " + shown + ": " + std::to_string(transfer.response.status) + (http_version >= CURL_HTTP_VERSION_2_0 ? " (HTTP/2" : " (HTTP/1.1") +
+                         (new_connections == 0 ? ", connection reused)" : ")"));
+        return std::move(transfer.response);
+    }
     std::string why = message[0] ? message : api.strerror(code);
     bool not_tls = code == CURLE_SSL_CONNECT_ERROR;
     if (code == CURLE_PEER_FAILED_VERIFICATION) why += "; give the registry's CA in /etc/docker/certs.d, or say that TLS is not to be verified";
