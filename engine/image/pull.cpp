@@ -216,10 +216,16 @@ Result<std::pair<std::string, std::string>> Puller::platform_manifest(ImageJob& 
 
 Result<std::string> Puller::fetch_config(const ImageJob& image, const Descriptor& config) {
     std::string bytes;
-    TRY_VOID(client_.blob(image.reference, config, [&](std::string_view part) -> Status {
-        bytes += part;
-        return {};
-    }).context("get the configuration"));
+    auto fetch = [&](bool mirrors) {
+        bytes.clear();
+        return client_.blob(image.reference, config, [&](std::string_view part) -> Status {
+            bytes += part;
+            return {};
+        }, mirrors);
+    };
+    auto fetched = fetch(true);
+    if (!fetched && fetched.error().code == Code::corrupt) fetched = fetch(false);  // a mirror's copy may be damaged
+    TRY_VOID(std::move(fetched).context("get the configuration"));
     return bytes;
 }
 

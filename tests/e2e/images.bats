@@ -187,6 +187,19 @@ whole() { has "$(compose image verify)" "all is whole"; }
   is "$(layers "$REGISTRY/e2e/large:1")" "$(layers_at "$REGISTRY/e2e/large:1")"
 }
 
+@test "four processes pull at once while others prune: each layer is fetched once, and all is whole" {
+  fresh
+  faults '{"what": ""}'
+  : >"$SERVERS/faults.log"
+  local i pids=()
+  for i in 1 2 3 4; do compose image pull -q "$FAULTY/e2e/large:1" >"out$i" 2>&1 3>&- & pids+=($!); done
+  for i in 1 2 3; do compose image prune -f >/dev/null; done
+  for i in "${pids[@]}"; do wait "$i" || { cat out*; false; }; done
+  local layer; for layer in $(skopeo inspect --tls-verify=false "docker://$REGISTRY/e2e/large:1" | jq -r '.Layers[]'); do is "$(grep -c "GET .*/blobs/$layer" "$SERVERS/faults.log")" 1; done
+  compose image prune -f >/dev/null
+  has "$(compose image verify)" "2 layers verified: all is whole"
+}
+
 @test "a full disk during a pull is one clear error, nothing of the layer is left, and the pull completes once there is room" {
   mkdir small
   mount -t tmpfs -o size=20m tmpfs small
