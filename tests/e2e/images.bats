@@ -173,7 +173,7 @@ whole() { has "$(compose image verify)" "all is whole"; }
   local i pid ended=0
   for ((i = 0; i < ${COMPOSE_TEST_KILLS:-20}; i++)); do
     "$PROGRAM" image pull -q "$REGISTRY/e2e/large:1" >/dev/null 2>&1 3>&- & pid=$!
-    sleep "0.$(printf %03d $((RANDOM % 500)))"
+    sleep "0.$(printf %03d $((RANDOM % 350)))"
     kill -9 "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null && ended=$((ended + 1))
     if ((i % 5 == 4)); then compose image verify >said || { cat said; false; }; fi

@@ -31,6 +31,19 @@ teardown_file() { stop_registries; }
   run ! over_etc with-ca image pull "$TLS/e2e/busybox:1"
 }
 
+@test "login asks on a terminal, and does not show the password" {
+  export DOCKER_CONFIG=$PWD/docker
+  run -0 timeout 60 "$BATS_TEST_DIRNAME/terminal" 24 80 "$PROGRAM" login --tls-verify=false "$TLS" <<-'S'
+	wait Username:
+	type me\n
+	wait Password:
+	type secret\n
+	wait Login Succeeded
+	S
+  lacks "$output" secret
+  is "$(jq -r ".auths[\"$TLS\"].auth" docker/config.json | base64 -d)" me:secret
+}
+
 @test "a certificate that is not verified, and plain HTTP, only where it is asked for" {
   fresh
   export DOCKER_CONFIG=$PWD/docker
