@@ -75,8 +75,14 @@ Status EngineImpl::push(const std::string& reference, const PushOptions& options
 }
 
 Result<std::string> EngineImpl::resolve_digest(const std::string& reference) {
+    auto named = TRY(image::Reference::parse(reference));
+    if (!named.digest.empty()) {
+        named.tag.clear();
+        return named.canonical();
+    }
     auto* images = TRY(image_store());
-    return images->resolve_digest(reference);
+    named.digest = TRY(images->resolve_digest(reference));
+    return named.canonical();
 }
 
 Result<std::pair<std::vector<std::string>, uint64_t>> EngineImpl::prune_images(bool all) {

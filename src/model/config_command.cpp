@@ -186,7 +186,7 @@ private:
             return text(lines(names));
         }
         if (options_.lock_image_digests || options_.resolve_image_digests) {
-            if (std::string problem = digests(); !problem.empty()) return failed(problem);
+            if (!digests()) return finish_errors();
             if (options_.lock_image_digests) return text(print(locked()));
         }
         for (auto& [name, service] : project.services) {
@@ -229,16 +229,26 @@ private:
         return text(out);
     }
 
-    /// Empty, or what went wrong.
-    std::string digests() {
-        if (!options_.resolve_digest) return "image digests cannot be resolved here";
+    /// Pins every image; one finding for each that cannot be.
+    bool digests() {
+        bool good = true;
         for (auto& [name, service] : loaded_.project.services) {
             if (service.image.empty()) continue;
-            auto resolved = options_.resolve_digest(service.image);
-            if (!resolved) return resolved.error().message();
-            service.image = *resolved;
+            base::Result<std::string> pinned = options_.resolve_digest
+                                                   ? options_.resolve_digest(service.image)
+                                                   : base::fail(base::Code::unsupported, "image digests cannot be resolved here");
+            if (pinned) {
+                service.image = *pinned;
+                continue;
+            }
+            good = false;
+            Diagnostic diagnostic;
+            diagnostic.path = "services." + name + ".image";
+            diagnostic.at = loaded_.project.where(diagnostic.path);
+            diagnostic.message = "failed to resolve digest for " + service.image + ": " + pinned.error().message();
+            out_.diagnostics.push_back(std::move(diagnostic));
         }
-        return {};
+        return good;
     }
 
     Node locked() const {

@@ -186,7 +186,8 @@ public:
     virtual Result<RemovedImage> remove_image(const std::string& reference, bool force) = 0;
     virtual Status tag_image(const std::string& source, const std::string& target) = 0;
     virtual Status push(const std::string& reference, const PushOptions& options) = 0;
-    /// The digest a registry gives for a reference ("sha256:…"), without pulling.
+    /// The reference with the digest that its registry gives for it (`docker.io/library/nginx:1@sha256:…`), without pulling;
+    /// one that has a digest only loses its tag.
     virtual Result<std::string> resolve_digest(const std::string& reference) = 0;
     /// Images that nothing uses: without a reference, or all of them. Returns what went and the bytes freed.
     virtual Result<std::pair<std::vector<std::string>, uint64_t>> prune_images(bool all) = 0;

@@ -59,8 +59,7 @@ Result<int> config_command(Context& context, const Arguments& arguments) {
     options.quiet = arguments.on("quiet");
     if (arguments.given("explain")) options.explain = arguments.text("explain");
     options.resolve_digest = [&context](const std::string& image) -> Result<std::string> {
-        std::string digest = TRY(TRY(context.engine())->resolve_digest(image));
-        return digest.find('@') == std::string::npos ? image + "@" + digest : digest;
+        return TRY(context.engine())->resolve_digest(image);
     };
     auto output = model::run_config(options);
     std::string told = model::render(output.diagnostics, is_terminal(STDERR_FILENO));
