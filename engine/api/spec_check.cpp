@@ -4,6 +4,7 @@
 #include "api/engine_impl.h"
 #include "base/text.h"
 #include "log/log_writer.h"
+#include "oci/foreign.h"
 #include "runtime/signals.h"
 
 namespace engine::api {
@@ -97,8 +98,7 @@ Status check_spec(const ContainerSpec& spec) {
     if (!spec.working_dir.empty() && spec.working_dir[0] != '/')
         return invalid("the working directory '" + base::printable(spec.working_dir) + "' is invalid, it needs to be an absolute path");
     if (!spec.stop_signal.empty() && !runtime::parse_signal(spec.stop_signal)) return invalid("Invalid signal: " + base::printable(spec.stop_signal));
-    if (!spec.runtime.empty() && spec.runtime != "compose" && spec.runtime != "runc" && spec.runtime != "io.containerd.runc.v2")
-        return base::fail(base::Code::unsupported, "unknown or invalid runtime name: " + base::printable(spec.runtime) + "; this engine runs containers by itself");
+    (void)TRY(oci::find_runtime(spec.runtime));
     if (!spec.isolation.empty() && spec.isolation != "default")
         return invalid("invalid isolation '" + base::printable(spec.isolation) + "' on linux: only 'default' is known here");
     if (spec.oom_score_adj < -1000 || spec.oom_score_adj > 1000)

@@ -98,6 +98,8 @@ private:
     bool done_ = false;
 };
 
+/// The program of `init: true`: the wanted one, else catatonit or tini in the usual places; not_found when there is none.
+base::Result<std::string> find_init(const std::string& wanted);
 /// Opens sources, looks up the user, compiles the filter, allocates the terminal: all that can fail early. Touches nothing that
 /// the host can see but missing mount points inside the container's own layer.
 base::Result<LaunchPlan> prepare(LaunchInput input);

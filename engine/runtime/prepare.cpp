@@ -19,13 +19,6 @@ using base::Result;
 
 constexpr const char* kInitTarget = "/sbin/docker-init";
 
-Result<std::string> find_init(const std::string& wanted) {
-    if (!wanted.empty()) return wanted;
-    for (const char* path : {"/usr/bin/catatonit", "/usr/libexec/podman/catatonit", "/usr/libexec/catatonit/catatonit", "/usr/local/bin/catatonit", "/usr/bin/docker-init", "/usr/bin/tini-static"})
-        if (::access(path, X_OK) == 0) return std::string(path);
-    return base::fail(Code::not_found, "init: true needs an init program, and catatonit is not installed (package catatonit)");
-}
-
 /// Which namespaces are made anew by clone; the rest is joined by steps or is the host's.
 Result<uint64_t> clone_flags(const LaunchInput& input) {
     const ContainerSpec& spec = input.container->spec;
@@ -56,6 +49,13 @@ bool wants_cdi(const ContainerSpec& spec) {
     return !spec.device_requests.empty() || std::any_of(spec.devices.begin(), spec.devices.end(), [](const Device& device) { return is_cdi_name(device.source); });
 }
 }  // namespace
+
+Result<std::string> find_init(const std::string& wanted) {
+    if (!wanted.empty()) return wanted;
+    for (const char* path : {"/usr/bin/catatonit", "/usr/libexec/podman/catatonit", "/usr/libexec/catatonit/catatonit", "/usr/local/bin/catatonit", "/usr/bin/docker-init", "/usr/bin/tini-static"})
+        if (::access(path, X_OK) == 0) return std::string(path);
+    return base::fail(Code::not_found, "init: true needs an init program, and catatonit is not installed (package catatonit)");
+}
 
 Result<LaunchPlan> prepare(LaunchInput input) {
     if (input.container == nullptr || input.image == nullptr || !input.root) return base::fail(Code::internal, "prepare: incomplete input");

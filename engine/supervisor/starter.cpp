@@ -1,6 +1,7 @@
 #include "supervisor/starter.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,7 +113,7 @@ void Starter::run(std::vector<StartItem>& items) {
         if (!items[i].status) return;
         auto begun = begin(items[i]);
         if (begun) {
-            starting[i].emplace(std::move(*begun));
+            if (*begun) starting[i].emplace(std::move(**begun));
         } else {
             items[i].status = std::move(begun.error());
         }
@@ -133,7 +134,7 @@ void Starter::run(std::vector<StartItem>& items) {
 }
 
 /// One process: root, mounts, files, control group, plan, clone.
-Result<runtime::Starting> Starter::begin(StartItem& item) {
+Result<std::optional<runtime::Starting>> Starter::begin(StartItem& item) {
     const ContainerInfo& info = item.info;
     const ContainerSpec& spec = info.spec;
     auto parts = TRY(image(spec.image_id));
@@ -172,6 +173,10 @@ Result<runtime::Starting> Starter::begin(StartItem& item) {
         if (spec.stdin_open) std::tie(in, channels.in) = TRY(make_pipe());
         input.stdio = {in.get(), out.get(), err.get()};
     }
+    if (auto foreign = TRY(oci::find_runtime(spec.runtime))) {
+        TRY_VOID(begin_foreign(item, *foreign, input));
+        return std::optional<runtime::Starting>();
+    }
     auto [go, give_go] = TRY(make_pipe());
     input.go = go.get();
     input.go_keeper = guardian_;
@@ -186,7 +191,30 @@ Result<runtime::Starting> Starter::begin(StartItem& item) {
     auto starting = TRY(runtime::start(std::move(plan), {.sibling = true}));
     auto process = TRY(base::PidFd::open(starting.pid()));
     TRY_VOID(keep_(info.id, {process, channels, item.started, item.token, give_go.get()}));
-    return starting;
+    return std::optional<runtime::Starting>(std::move(starting));
+}
+
+Status Starter::begin_foreign(StartItem& item, const oci::ForeignRuntime& foreign, runtime::LaunchInput& input) {
+    const std::string folder = paths_.container_run(item.info.id) + "/oci";
+    auto created = TRY(oci::foreign_create(foreign, input, item.resolved, folder));
+    if (item.info.spec.tty) {
+        item.channels.terminal = std::move(created.terminal);
+        std::tie(item.channels.out, item.channels.terminal_pipe) = TRY(make_pipe());
+        make_non_blocking(item.channels.out);
+        make_non_blocking(item.channels.terminal);
+    }
+    // Its parent is the guardian by now, which adopts what has lost its own; that knows of it before it can end.
+    item.started = base::now();
+    auto process = TRY(base::PidFd::open(created.process.pid()));
+    Status begun = keep_(item.info.id, {process, item.channels, item.started, item.token, -1});
+    if (begun) begun = oci::foreign_start(foreign, item.info.id, folder);
+    if (!begun) {
+        (void)process.signal(SIGKILL);
+        return begun;
+    }
+    item.process = std::move(created.process);
+    item.pid_start = process_start_time(item.process.pid());
+    return {};
 }
 
 Result<runtime::JoinFds> Starter::join_fds(const ContainerInfo& container, std::vector<base::UniqueFd>& held) {

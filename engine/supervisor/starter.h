@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "network/dns.h"
 #include "network/network.h"
 #include "network/ports.h"
+#include "oci/foreign.h"
 #include "runtime/launch.h"
 #include "runtime/resolve.h"
 #include "store/store.h"
@@ -109,7 +111,9 @@ private:
     base::Status reserve_ports(StartItem& item);
     void publish(const std::vector<StartItem*>& items);
     void store_endpoints(const std::vector<StartItem*>& items);
-    base::Result<runtime::Starting> begin(StartItem& item);
+    base::Result<std::optional<runtime::Starting>> begin(StartItem& item);
+    /// By another OCI runtime; the process runs when this returns.
+    base::Status begin_foreign(StartItem& item, const oci::ForeignRuntime& foreign, runtime::LaunchInput& input);
     base::Result<std::vector<runtime::ResolvedMount>> resolve_mounts(const ContainerInfo& container, int root_fd);
     base::Result<std::vector<runtime::FileBind>> write_network_files(const StartItem& item);
     base::Result<runtime::JoinFds> join_fds(const ContainerInfo& container, std::vector<base::UniqueFd>& held);

@@ -1,0 +1,47 @@
+#pragma once
+// Containers that another OCI runtime starts: the bundle is made from what our own start would use, and the runtime's verbs
+// create and start it. The process is then watched as any other.
+#include <boost/json/object.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/fd.h"
+#include "runtime/launch.h"
+#include "runtime/resolve.h"
+
+namespace engine::oci {
+
+struct ForeignRuntime {
+    std::string name, path;
+    std::vector<std::string> arguments;  ///< before the verb
+};
+/// nullopt: our own ("", "compose", "io.containerd.runc.v2", and "runc" where none is installed). Others are runc, crun, runsc and
+/// youki in the usual folders, and those of /etc/compose/runtimes.json: {"NAME": {"path": "…", "runtimeArgs": […]}}.
+/// unsupported: `unknown or invalid runtime name: x`.
+base::Result<std::optional<ForeignRuntime>> find_runtime(const std::string& name);
+
+/// config.json for a container. `places`: where in the runtime's sight each of input.mounts is (tmpfs mounts have none).
+struct BundleInput {
+    const runtime::LaunchInput* launch = nullptr;
+    const runtime::Resolved* resolved = nullptr;
+    const runtime::Identity* identity = nullptr;
+    std::vector<std::string> places;
+    std::string init;  ///< of `init: true`: the program on the host
+};
+base::Result<boost::json::object> bundle_config(const BundleInput& input);
+
+struct ForeignContainer {
+    base::PidFd process;
+    base::UniqueFd terminal;
+};
+/// The runtime's `create`. `folder` (emptied before) gets the bundle and the runtime's own state; the root is mounted in a mount
+/// namespace that ends with the container, so nothing of it is left on the host. Consumes input.root and the mounts' trees.
+base::Result<ForeignContainer> foreign_create(const ForeignRuntime& runtime, runtime::LaunchInput& input, const runtime::Resolved& resolved, const std::string& folder);
+/// The runtime's `start`.
+base::Status foreign_start(const ForeignRuntime& runtime, const std::string& id, const std::string& folder);
+
+}  // namespace engine::oci
