@@ -98,6 +98,9 @@ public:
     Result<std::string> commit(const std::string& id, const CommitOptions& options) override;
     Result<std::vector<std::string>> diff(const std::string& id) override;
 
+    // sizes.cpp
+    Result<uint64_t> layer_size(const std::string& id) override;
+
     // recovery.cpp
     /// Finishes what a killed process or a reboot left; one query when there is nothing to do.
     Status recover();

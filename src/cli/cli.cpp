@@ -81,8 +81,12 @@ const Command* resolve(const std::vector<std::string>& words, std::vector<std::s
 /// A group's members, when a name is only the beginning of commands (`compose image`).
 std::string group_help(const std::string& group) {
     std::string text;
+    size_t widest = 0;
     for (const Command* command : commands())
-        if (command->name.starts_with(group + " ")) text += "  compose " + std::string(command->name) + "  " + std::string(command->summary) + "\n";
+        if (command->name.starts_with(group + " ")) widest = std::max(widest, command->name.size());
+    for (const Command* command : commands())
+        if (command->name.starts_with(group + " "))
+            text += "  compose " + std::string(command->name) + std::string(widest - command->name.size() + 2, ' ') + std::string(command->summary) + "\n";
     return text.empty() ? text : "Usage:  compose " + group + " COMMAND\n\nCommands:\n" + text;
 }
 
@@ -100,8 +104,9 @@ Result<int> dispatch(const std::vector<std::string>& words) {
     const Command* command = resolve(rest, own);
     if (!command) {
         std::string members = group_help(rest[0]);
-        if (!members.empty() && (rest.size() == 1 || rest[1] == "--help" || rest[1] == "-h")) return print(members);
-        return unknown_command(rest[0]);
+        if (members.empty()) return unknown_command(rest[0]);
+        if (rest.size() == 1 || rest[1] == "--help" || rest[1] == "-h") return print(members);
+        return unknown_command(rest[0] + " " + rest[1]);
     }
     if (command->raw) {
         Arguments untouched;
@@ -111,13 +116,20 @@ Result<int> dispatch(const std::vector<std::string>& words) {
         return command->run(context, untouched);
     }
     if (wants_help) return print(help(*command));
-    Arguments arguments = TRY(parse_command(*command, own));
+    auto failed_command = [&](const Error& error) {
+        print_error(error);
+        return error.code == Code::interrupted ? kInterrupted : command->failure;
+    };
+    auto parsed = parse_command(*command, own);
+    if (!parsed) return failed_command(parsed.error());
+    Arguments& arguments = *parsed;
     if (arguments.on("help")) return print(help(*command));
     Globals globals = TRY(globals_of(global));
     if (arguments.on("dry-run")) globals.dry_run = true;  // the one global flag that every command takes
     if (globals.debug) base::log::set_level(base::log::Level::debug);
     Context context(std::move(globals));
-    return command->run(context, arguments);
+    auto result = command->run(context, arguments);
+    return result ? *result : failed_command(result.error());
 }
 
 }  // namespace

@@ -70,6 +70,7 @@ struct Command {
     bool hidden = false;
     std::string_view alias = {};
     bool raw = false;  ///< all words behind the name are its own to read, --help too
+    int failure = 1;  ///< the exit status of an error of ours, of bad usage too
 };
 
 /// Every command, in the order of --help.

@@ -35,6 +35,9 @@ Result<std::vector<std::string>> words_of(std::string_view source) {
         } else if (c == '|' || c == '(' || c == ')') {
             words.emplace_back(1, c);
             ++i;
+            // (index .List 0).Name: the fields of what the brackets give stay with the bracket
+            if (c == ')' && i < source.size() && source[i] == '.')
+                for (; i < source.size() && std::string_view(" \t\n|()\"`").find(source[i]) == std::string_view::npos; ++i) words.back() += source[i];
         } else if (c == '"' || c == '`') {
             std::string word(1, '"');
             size_t j = i + 1;
@@ -97,7 +100,7 @@ Result<std::vector<Node>> nodes_of(std::string_view& text, std::string& closing,
         node.pipe.emplace_back();
         int parentheses = 0;
         for (auto& word : words) {
-            parentheses += word == "(" ? 1 : word == ")" ? -1 : 0;
+            parentheses += word == "(" ? 1 : word[0] == ')' ? -1 : 0;
             if (word == "|" && parentheses == 0)
                 node.pipe.emplace_back();
             else
@@ -298,8 +301,11 @@ Result<json::value> operand(std::span<const std::string> words, size_t& at, cons
     if (word == "(") {
         size_t begin = at;
         for (int level = 1; at < words.size(); ++at) {
-            level += words[at] == "(" ? 1 : words[at] == ")" ? -1 : 0;
-            if (level == 0) return evaluate(words.subspan(begin, at++ - begin), std::nullopt, dot, root, depth + 1);
+            level += words[at] == "(" ? 1 : words[at][0] == ')' ? -1 : 0;
+            if (level != 0) continue;
+            const std::string& closing = words[at++];
+            auto value = TRY(evaluate(words.subspan(begin, at - 1 - begin), std::nullopt, dot, root, depth + 1));
+            return closing.size() > 1 ? field(value, closing.substr(1)) : Result<json::value>(std::move(value));
         }
         return fail(Code::invalid, "template parsing error: unclosed left paren");
     }

@@ -1,5 +1,8 @@
 #include "cli/help.h"
 
+#include <map>
+
+#include "base/text.h"
 #include "cli/parse.h"
 
 namespace compose::cli {
@@ -31,12 +34,22 @@ std::string flag_lines(std::span<const Flag> flags) {
 
 std::string help() {
     std::string text = "Usage:  compose [OPTIONS] COMMAND\n\nDefine and run multi-container applications\n\nOptions:\n" + flag_lines(global_flags()) + "\nCommands:\n";
+    // A group (`compose image ls`) is one line with its members' names.
+    std::map<std::string, std::vector<std::string>> groups;
     size_t widest = 0;
+    for (const Command* command : commands()) {
+        if (command->hidden) continue;
+        auto [group, member] = base::cut(command->name, ' ');
+        if (member) groups[group].push_back(*member);
+        widest = std::max(widest, group.size());
+    }
+    auto line = [&](std::string_view name, std::string_view about) {
+        text += "  " + std::string(name) + std::string(widest - name.size() + 2, ' ') + std::string(about) + "\n";
+    };
     for (const Command* command : commands())
-        if (!command->hidden) widest = std::max(widest, command->name.size());
-    for (const Command* command : commands())
-        if (!command->hidden)
-            text += "  " + std::string(command->name) + std::string(widest - command->name.size() + 2, ' ') + std::string(command->summary) + "\n";
+        if (!command->hidden && command->name.find(' ') == std::string_view::npos) line(command->name, command->summary);
+    text += "\nCommands of the engine, without a Compose file:\n";
+    for (const auto& [group, members] : groups) line(group, base::join(members, ", "));
     return text + "\nRun 'compose COMMAND --help' for more information on a command.\n";
 }
 

@@ -101,7 +101,8 @@ Result<Arguments> read_words(const Reading& reading) {
     for (const Flag& flag : reading.flags) add(flag);
     // `-h` and --dry-run are every command's
     auto own = [&](std::string_view name) { return std::any_of(reading.flags.begin(), reading.flags.end(), [&](const Flag& f) { return f.name == name; }); };
-    add({"help", 'h'});
+    bool h_is_taken = std::any_of(reading.flags.begin(), reading.flags.end(), [](const Flag& f) { return f.letter == 'h'; });  // container run's --hostname
+    add({"help", h_is_taken ? '\0' : 'h'});
     if (!own("dry-run")) add({"dry-run"});
     CLI::Option* positional = nullptr;
     if (!reading.stops_at_operand) positional = app.add_option("operands")->expected(-1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -4,6 +4,7 @@
 #include "model/load.h"
 #include "plan/names.h"
 #include "run/convert.h"
+#include "run/short_options.h"
 
 namespace compose::run {
 namespace {
@@ -13,51 +14,9 @@ base::Error about(const model::Service& service, const std::string& what, base::
 }
 
 base::Result<engine::Mount> mount_of(const model::Project& project, const model::Service& service, const model::Mount& asked) {
-    using Type = engine::Mount::Type;
-    engine::Mount mount;
-    mount.source = asked.source;
-    mount.target = asked.target;
-    mount.read_only = asked.read_only;
-    if (asked.type == "bind") {
-        mount.type = Type::bind;
-        if (!asked.bind) return mount;
-        mount.create_host_path = asked.bind->creates_host_path();
-        mount.propagation = asked.bind->propagation;
-        mount.selinux = asked.bind->selinux;
-        mount.non_recursive = asked.bind->recursive == "disabled";
-        mount.read_only_non_recursive = asked.bind->recursive == "writable";
-        return mount;
-    }
-    if (asked.type == "volume") {
-        mount.type = Type::volume;
-        mount.anonymous = asked.source.empty();
-        if (project.volumes.contains(asked.source)) mount.source = plan::volume_name(project, asked.source);
-        if (asked.volume) {
-            mount.no_copy = asked.volume->nocopy;
-            mount.subpath = asked.volume->subpath;
-        }
-        return mount;
-    }
-    if (asked.type == "tmpfs") {
-        mount.type = Type::tmpfs;
-        mount.source.clear();
-        if (asked.tmpfs && asked.tmpfs->size) mount.tmpfs_size = asked.tmpfs->size.value;
-        if (asked.tmpfs && asked.tmpfs->mode != 0) mount.tmpfs_mode = asked.tmpfs->mode;
-        return mount;
-    }
-    if (asked.type == "image") {
-        mount.type = Type::image;
-        if (asked.image) mount.subpath = asked.image->subpath;
-        return mount;
-    }
-    return about(service, "volume at " + base::quote(asked.target) + " has type " + base::quote(asked.type) + ", which exists on " +
-                              (asked.type == "npipe" ? "Windows" : "Swarm") + " only",
-                 base::Code::unsupported);
-}
-
-bool has_target(const engine::ContainerSpec& spec, const std::string& target) {
-    return spec.tmpfs.contains(target) ||
-           std::any_of(spec.mounts.begin(), spec.mounts.end(), [&](const engine::Mount& mount) { return mount.target == target; });
+    auto mount = TRY(engine_mount(asked).context("service " + base::quote(service.name)));
+    if (asked.type == "volume" && project.volumes.contains(asked.source)) mount.source = plan::volume_name(project, asked.source);
+    return mount;
 }
 
 /// `a`, `a:ro`, `container:NAME:ro`: what that container mounts, where this one mounts nothing of its own.
@@ -72,12 +31,7 @@ base::Status mounts_from(engine::ContainerSpec& spec, const model::Service& serv
     bool by_name = name.starts_with("container:");
     auto peer = by_name ? peers.by_name(name.substr(10)) : peers.of_service(name);
     if (!peer) return std::move(peer.error()).with("service " + base::quote(service.name) + ": volumes_from " + base::quote(from));
-    for (engine::Mount mount : peer->spec.mounts) {
-        if (has_target(spec, mount.target)) continue;
-        mount.anonymous = false;  // it is the other container's: not removed with this one
-        mount.read_only = mount.read_only || read_only;
-        spec.mounts.push_back(std::move(mount));
-    }
+    adopt_mounts(spec, *peer, read_only);
     return {};
 }
 

@@ -3,6 +3,7 @@
 #include "plan/names.h"
 #include "plan/planner.h"
 #include "run/convert.h"
+#include "run/short_options.h"
 
 namespace compose::run {
 namespace {
@@ -36,19 +37,6 @@ void give_mac(engine::ContainerSpec& spec, const std::string& mac) {
     if (first->mac.empty()) first->mac = mac;
 }
 
-base::Result<engine::PortMapping> port_of(const model::Service& service, const model::Port& asked) {
-    engine::PortMapping port;
-    port.host_ip = asked.host_ip;
-    port.container_port = static_cast<uint16_t>(asked.target);
-    if (!asked.protocol.empty()) port.protocol = asked.protocol;
-    auto range = asked.published_range();
-    if (!range)
-        return base::fail(base::Code::invalid, "service " + base::quote(service.name) + ": Invalid hostPort: " + asked.published);
-    port.host_port = range->first;
-    port.host_port_last = range->second != range->first ? range->second : 0;
-    return port;
-}
-
 /// `80`, `80/udp`, `3000-3005`
 void add_expose(engine::ContainerSpec& spec, const std::string& text) {
     auto [ports, protocol] = base::cut(text, '/');
@@ -78,7 +66,7 @@ base::Status add_network(engine::ContainerSpec& spec, const model::Project& proj
     give_mac(spec, service.mac_address);
     // Without a network of its own a container publishes nothing (behaviour.md §4).
     if (service.network_mode.empty() || service.network_mode == "bridge")
-        for (const auto& port : service.ports) spec.ports.push_back(TRY(port_of(service, port)));
+        for (const auto& port : service.ports) spec.ports.push_back(TRY(port_mapping(port).context("service " + base::quote(service.name))));
     for (const auto& port : service.expose) add_expose(spec, port);
     for (const auto& link : service.links) add_link(spec, project, link);
     for (const auto& [name, addresses] : service.extra_hosts)

@@ -1,80 +1,26 @@
 // compose run: a container of a service beside its replicas, with what the command line changes.
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
 
 #include "model/load.h"
-#include "model/short_forms.h"
 #include "plan/names.h"
 #include "run/convert.h"
 #include "run/project_ops.h"
+#include "run/short_options.h"
 
 namespace compose::run {
 namespace {
 
 using base::Code;
 
-std::string text_of(const model::Node& node, std::string_view key) {
-    const model::Node* value = node.find(key);
-    if (!value) return "";
-    if (value->is_string()) return value->as_string();
-    return value->is_int() ? std::to_string(value->as_int()) : "";
-}
-
-bool flag_of(const model::Node* node, std::string_view key) {
-    const model::Node* value = node ? node->find(key) : nullptr;
-    return value && value->is_bool() && value->as_bool();
-}
-
 base::Status add_ports(model::Service& service, const std::vector<std::string>& publish) {
-    for (const auto& text : publish) {
-        auto ports = model::parse_port(text);
-        if (!ports) return base::fail(Code::invalid, "--publish " + base::quote(text) + ": " + ports.error());
-        for (const auto& node : *ports) {
-            model::Port port;
-            port.host_ip = text_of(node, "host_ip");
-            port.target = static_cast<uint32_t>(base::parse_int(text_of(node, "target")).value_or(0));
-            port.published = text_of(node, "published");
-            port.protocol = text_of(node, "protocol");
-            port.mode = text_of(node, "mode");
-            service.ports.push_back(std::move(port));
-        }
-    }
+    for (const auto& text : publish)
+        for (auto& port : TRY(command_line_ports(text))) service.ports.push_back(std::move(port));
     return {};
-}
-
-/// A path on the command line is relative to where the command runs.
-std::string from_here(const std::string& path) {
-    if (path.starts_with("/")) return path;
-    if (path.starts_with("~"))
-        if (const char* home = getenv("HOME"); home && (path.size() == 1 || path[1] == '/')) return home + path.substr(1);
-    char folder[PATH_MAX];
-    if (!getcwd(folder, sizeof folder)) return path;
-    std::string_view rest = path;
-    while (rest.starts_with("./")) rest.remove_prefix(2);
-    return rest == "." ? std::string(folder) : std::string(folder) + "/" + std::string(rest);
 }
 
 base::Status add_volumes(model::Service& service, const std::vector<std::string>& volumes) {
     for (const auto& text : volumes) {
-        auto node = model::parse_volume(text);
-        if (!node) return base::fail(Code::invalid, "--volume " + base::quote(text) + ": " + node.error());
-        model::Mount mount;
-        mount.type = text_of(*node, "type");
-        mount.target = text_of(*node, "target");
-        mount.read_only = flag_of(&*node, "read_only");
-        mount.source = text_of(*node, "source");
-        if (mount.type == "bind") {
-            mount.source = from_here(mount.source);
-            mount.bind.emplace();
-            if (const auto* bind = node->find("bind")) {
-                mount.bind->propagation = text_of(*bind, "propagation");
-                mount.bind->selinux = text_of(*bind, "selinux");
-            }
-        } else if (flag_of(node->find("volume"), "nocopy")) {
-            mount.volume.emplace().nocopy = true;
-        }
+        model::Mount mount = TRY(command_line_volume(text));
         // It takes the place of what the service mounts there.
         std::erase_if(service.volumes, [&](const model::Mount& other) { return other.target == mount.target; });
         service.volumes.push_back(std::move(mount));

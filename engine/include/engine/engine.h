@@ -285,6 +285,8 @@ public:
     virtual Result<std::string> commit(const std::string& id, const CommitOptions& options) = 0;
     /// Changes against the image: "A /path", "C /path", "D /path".
     virtual Result<std::vector<std::string>> diff(const std::string& id) = 0;
+    /// Bytes of the files that the container has written over its image.
+    virtual Result<uint64_t> layer_size(const std::string& id) { return base::fail(base::Code::unsupported, "the layer of " + id + " has no known size"); }
 
     /// Events of the group (or all when it is empty) from `since`; blocks for new ones until `sink` returns false, `until`
     /// (0: never) has passed or cancel.

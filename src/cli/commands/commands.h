@@ -10,4 +10,8 @@ extern const Command kAttach, kBridge, kBuild, kCommit, kCompletion, kConfig, kC
     kLs, kPause, kPlan, kPort, kPs, kPublish, kPull, kPush, kRestart, kRm, kRun, kRuntime, kScale, kStart, kStats, kStop, kSystemDf, kSystemPrune, kTop, kUnpause, kUp, kVersion,
     kVolumes, kWait, kWatch;
 
+extern const Command kContainerAttach, kContainerCommit, kContainerCp, kContainerCreate, kContainerDiff, kContainerExec, kContainerExport, kContainerInspect, kContainerKill,
+    kContainerLogs, kContainerLs, kContainerPause, kContainerPort, kContainerPrune, kContainerRename, kContainerRestart, kContainerRm, kContainerRun,
+    kContainerStart, kContainerStats, kContainerStop, kContainerTop, kContainerUnpause, kContainerUpdate, kContainerWait;
+
 }  // namespace compose::cli

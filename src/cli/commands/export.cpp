@@ -1,9 +1,8 @@
-#include <fcntl.h>
 #include <unistd.h>
 
-#include "base/file.h"
 #include "cli/commands/commands.h"
 #include "cli/context.h"
+#include "cli/output_file.h"
 
 namespace compose::cli {
 namespace {
@@ -21,17 +20,7 @@ Result<int> export_command(Context& context, const Arguments& arguments) {
     auto container = TRY(running_replica(context, arguments.operands[0], static_cast<int>(arguments.integer("index"))));
     auto* engine = TRY(context.engine());
     if (context.globals.dry_run) return 0;
-    if (output.empty()) {
-        TRY_VOID(engine->export_container(container.id, STDOUT_FILENO));
-        return 0;
-    }
-    // beside, then renamed: a file of that name is whole or the old one
-    std::string beside = output + "." + base::random_hex(8) + ".tmp";
-    auto fd = TRY(base::open_at(AT_FDCWD, beside, O_WRONLY | O_CREAT | O_EXCL, 0600));
-    base::Defer remove([&] { (void)unlink(beside.c_str()); });  // ignored: it is gone already
-    TRY_VOID(engine->export_container(container.id, fd.get()));
-    if (rename(beside.c_str(), output.c_str()) != 0) return base::fail_errno("export to " + base::quote(output));
-    remove.cancel();
+    TRY_VOID(write_output(output, 0600, [&](int fd) { return engine->export_container(container.id, fd); }));
     return 0;
 }
 

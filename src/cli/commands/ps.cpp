@@ -1,17 +1,14 @@
 #include <unistd.h>
 
-#include <boost/json.hpp>
-
 #include "base/file.h"
 #include "cli/commands/commands.h"
-#include "cli/container_text.h"
+#include "cli/container_row.h"
 #include "cli/context.h"
 #include "cli/format.h"
 
 namespace compose::cli {
 namespace {
 
-namespace json = boost::json;
 using Type = Flag::Type;
 constexpr Flag kPsFlags[] = {
     {"all", 'a', Type::boolean, "Show all stopped containers (including those created by the run command)"},
@@ -23,43 +20,6 @@ constexpr Flag kPsFlags[] = {
     {"services", 0, Type::boolean, "Display services"},
     {"status", 0, Type::list, "Filter services by status. Values: [paused | restarting | removing | running | dead | created | exited]"},
 };
-
-Row row_of(const engine::ContainerInfo& container, const std::string& project, engine::Time now, bool whole) {
-    json::array published;
-    for (const auto& port : publishers(container))
-        published.push_back(json::object{{"URL", port.url}, {"TargetPort", port.target}, {"PublishedPort", port.published}, {"Protocol", port.protocol}});
-    std::vector<std::string> mounts, networks;
-    int volumes = 0;
-    for (const auto& mount : container.spec.mounts) {
-        mounts.push_back(mount.source.empty() ? mount.target : mount.source);
-        volumes += mount.type == engine::Mount::Type::volume;
-    }
-    for (const auto& endpoint : container.spec.endpoints) networks.push_back(endpoint.network);
-    if (networks.empty() && !container.spec.network_mode.empty()) networks.push_back(container.spec.network_mode);
-    std::string health = container.state.health == engine::HealthStatus::none ? "" : engine::to_text(container.state.health);
-    return Row{
-        {"Command", command_text(container, whole)},
-        {"CreatedAt", created_text(container.created)},
-        {"ExitCode", plan::is_running(container) ? 0 : container.state.exit_code},
-        {"Health", health},
-        {"ID", whole ? container.id : short_id(container.id)},
-        {"Image", container.spec.image},
-        {"Labels", labels_text(container.spec.labels)},
-        {"LocalVolumes", std::to_string(volumes)},
-        {"Mounts", base::join(mounts, ",")},
-        {"Name", container.spec.name},
-        {"Names", container.spec.name},
-        {"Networks", base::join(networks, ",")},
-        {"Ports", ports_text(container)},
-        {"Project", project},
-        {"Publishers", published},
-        {"RunningFor", ago(container.created, now)},
-        {"Service", plan::service_of(container)},
-        {"Size", "0B"},
-        {"State", engine::to_text(container.state.status)},
-        {"Status", status_text(container, now)},
-    };
-}
 
 Result<std::vector<std::string>> states_of(const Arguments& arguments) {
     auto states = arguments.list("status");
@@ -107,7 +67,7 @@ Result<int> ps_command(Context& context, const Arguments& arguments) {
     };
     std::string name = TRY(context.project_name());
     engine::Time now = base::now();
-    for (const auto& container : containers) listing.rows.push_back(row_of(container, name, now, arguments.on("no-trunc")));
+    for (const auto& container : containers) listing.rows.push_back(container_row(container, name, now, arguments.on("no-trunc")));
     out << TRY(render(listing, arguments.text("format")));
     TRY_VOID(out.flush());
     return 0;

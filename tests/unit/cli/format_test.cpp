@@ -35,6 +35,7 @@ TEST(Template, table) {
         {"{{index (split .Labels \",\") 0}}", "k=v"},
         {"{{.Label \"x\"}}", "y"},
         {"{{.List}}", "[one two]"},
+        {"{{(index .Publishers 0).PublishedPort}} {{len (index .Publishers 0).URL}}", "8080 9"},
         {"a {{- /* gone */ -}} b", "ab"},
         {"no action", "no action"},
     };
