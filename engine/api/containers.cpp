@@ -154,7 +154,9 @@ Status EngineImpl::update(const std::string& id, const Resources& change, const 
     take(now.read_iops, change.read_iops, unset.read_iops);
     take(now.write_iops, change.write_iops, unset.write_iops);
     if (restart) spec.restart = *restart;
-    TRY_VOID(check_spec(spec).context("update " + spec.name));
+    ContainerSpec checked = spec;
+    if (checked.network_mode.starts_with("container:")) checked.hostname.clear();  // the other's, given at creation
+    TRY_VOID(check_spec(checked).context("update " + spec.name));
     if (is_active(container.state) && !(spec.resources == container.spec.resources)) {
         auto cgroup = TRY(runtime::Cgroup::open(runtime::cgroup_path(container)));
         TRY_VOID(cgroup.update(spec.resources).context("update " + spec.name));

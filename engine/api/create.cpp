@@ -68,6 +68,12 @@ Result<EngineImpl::Draft> EngineImpl::draft(ContainerSpec spec, std::map<std::st
     if (spec.name.empty()) spec.name = "container-" + draft.info.id.substr(0, 12);
     if (spec.name.starts_with('/')) spec.name.erase(0, 1);
     TRY_VOID(check_spec(spec));
+    if (spec.network_mode.starts_with("container:") && spec.uts_mode != "host") {
+        // One network, one name: that of the container whose network it is.
+        auto owner = TRY(store().container(spec.network_mode.substr(10)));
+        spec.hostname = owner.spec.hostname.empty() ? owner.id.substr(0, 12) : owner.spec.hostname;
+        spec.domainname = owner.spec.domainname;
+    }
 
     std::string reference = spec.image_id.empty() ? spec.image : spec.image_id;
     auto known = images.find(reference);
@@ -109,8 +115,8 @@ Result<EngineImpl::Draft> EngineImpl::draft(ContainerSpec spec, std::map<std::st
     }
     if (spec.network_mode.starts_with("container:")) {
         // By id: a renamed container is still meant.
-        auto target = TRY(store().container_id(spec.network_mode.substr(10)));
-        spec.network_mode = "container:" + target;
+        auto target = TRY(store().container(spec.network_mode.substr(10)));
+        spec.network_mode = "container:" + target.id;
     }
     for (std::string* mode : {&spec.pid_mode, &spec.ipc_mode, &spec.uts_mode})
         if (mode->starts_with("container:")) *mode = "container:" + TRY(store().container_id(mode->substr(10)));
