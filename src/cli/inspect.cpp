@@ -1,6 +1,7 @@
 #include "cli/inspect.h"
 
 #include "base/text.h"
+#include "cli/json_text.h"
 #include "plan/observed.h"
 
 namespace compose::cli {
@@ -314,33 +315,6 @@ json::object json_network_settings(const engine::ContainerInfo& container, const
     return object;
 }
 
-void write_indented(std::string& text, const json::value& value, size_t depth) {
-    auto line = [&](size_t level) { text += "\n" + std::string(4 * level, ' '); };
-    if (auto* list = value.if_array(); list && !list->empty()) {
-        text += '[';
-        for (size_t i = 0; i < list->size(); ++i) {
-            if (i) text += ',';
-            line(depth + 1);
-            write_indented(text, (*list)[i], depth + 1);
-        }
-        line(depth);
-        text += ']';
-    } else if (auto* object = value.if_object(); object && !object->empty()) {
-        text += '{';
-        bool first = true;
-        for (const auto& [name, member] : *object) {
-            if (!std::exchange(first, false)) text += ',';
-            line(depth + 1);
-            text += json::serialize(json::string(name)) + ": ";
-            write_indented(text, member, depth + 1);
-        }
-        line(depth);
-        text += '}';
-    } else {
-        text += json::serialize(value);
-    }
-}
-
 }  // namespace
 
 Row container_json(engine::Engine& engine, const engine::ContainerInfo& container, bool size) {
@@ -383,15 +357,9 @@ Row container_json(engine::Engine& engine, const engine::ContainerInfo& containe
     return row;
 }
 
-std::string indented_json(const json::value& value) {
-    std::string text;
-    write_indented(text, value, 0);
-    return text + "\n";
-}
-
 base::Result<std::string> render_objects(const std::vector<Row>& objects, const std::string& format) {
     json::array all(objects.begin(), objects.end());
-    if (format.empty()) return indented_json(all);
+    if (format.empty()) return indented_json(all) + "\n";
     if (format == "json") return json::serialize(all) + "\n";
     Template filled = TRY(Template::parse(format));
     std::string text;

@@ -14,7 +14,5 @@ Row container_json(engine::Engine& engine, const engine::ContainerInfo& containe
 
 /// "": one indented array; "json": the array on one line; a template: a line an object.
 base::Result<std::string> render_objects(const std::vector<Row>& objects, const std::string& format);
-/// JSON with four blanks a level and Go's manner of empty lists.
-std::string indented_json(const boost::json::value& value);
 
 }  // namespace compose::cli
