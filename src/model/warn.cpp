@@ -1,5 +1,8 @@
 // Legal, but surely meant otherwise. A warning never changes what the file means.
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "model/check.h"
@@ -50,6 +53,17 @@ bool addresses_meet(const std::string& a, const std::string& b) {
     return any(a) || any(b) || a == b;
 }
 
+/// Volumes that have nothing but a name, which a folder of the project has as well.
+std::set<std::string> folders_named_as_volumes(const Project& project) {
+    std::set<std::string> out;
+    for (const auto& [name, volume] : project.volumes) {
+        struct stat info{};
+        bool plain = !volume.external && volume.driver.empty() && volume.driver_opts.empty();
+        if (plain && ::stat((project.working_dir + "/" + name).c_str(), &info) == 0 && S_ISDIR(info.st_mode)) out.insert(name);
+    }
+    return out;
+}
+
 }  // namespace
 
 void warn_about_text(const Node& root, Report& report) {
@@ -76,6 +90,7 @@ void warn_about_text(const Node& root, Report& report) {
 void warn_about(const Project& project, Report& report) {
     const Node* services = project.tree ? project.tree->find("services") : nullptr;
     std::vector<Published> published;
+    std::set<std::string> folders = folders_named_as_volumes(project);
     for (const auto& [name, service] : project.services) {
         std::string path = "services." + name;
         const Node* node = services != nullptr ? services->find(name) : nullptr;
@@ -101,6 +116,15 @@ void warn_about(const Project& project, Report& report) {
                                ": lists of ports add up over files",
                            "use `ports: !override` to replace them");
             report.relate({report.files.pos(there->place)});
+        }
+        const Node* mounts = node != nullptr ? node->find("volumes") : nullptr;
+        for (size_t index = 0; index < service.volumes.size(); ++index) {
+            const Mount& mount = service.volumes[index];
+            // A relative path without ./ is the name of a volume; with a folder of that name beside the file it was surely meant.
+            if (mount.type != "volume" || mount.source.empty() || !folders.contains(mount.source)) continue;
+            Place place = mounts != nullptr && mounts->is_sequence() && index < mounts->items().size() ? mounts->items()[index].place : Place{};
+            report.warning(place, path + ".volumes[" + std::to_string(index) + "]",
+                           base::quote(mount.source) + " is the volume of that name, not the folder beside the file", "write ./" + mount.source + " for the folder");
         }
         for (const auto& [other, dependency] : service.depends_on) {
             if (dependency.condition != "service_healthy") continue;

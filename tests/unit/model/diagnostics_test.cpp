@@ -162,6 +162,19 @@ TEST(Diagnostics, an_override_that_adds_a_port) {
               "ports add up over files — use `ports: !override` to replace them (compose.yaml:4:13)\n");
 }
 
+TEST(Diagnostics, a_volume_with_the_name_of_a_folder) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web: {image: x, volumes: [\"data:/data\", \"./data:/own\", \"other:/other\"]}\nvolumes: {data: , other: }\n"}, {"data/keep", ""}});
+    EXPECT_EQ(findings(load(files.options())),
+              "compose.yaml:2:29: warning: services.web.volumes[0]: \"data\" is the volume of that name, not the folder beside the file — write "
+              "./data for the folder\n");
+}
+
+TEST(Diagnostics, one_port_of_a_service_in_two_files_is_said_for_that_service_alone) {
+    ProjectFiles files({{"compose.yaml", "services:\n  web: {image: x, ports: [\"80:80\"]}\n  db: {image: x, ports: [\"81:80\"]}\n"},
+                        {"compose.override.yaml", "services:\n  web: {ports: !override [\"82:80\"]}\n"}});
+    EXPECT_EQ(findings(load(files.options())), "");
+}
+
 TEST(Diagnostics, excerpt_and_caret) {
     ProjectFiles files({{"compose.yaml", "services:\n  web:\n    imagee: grün\n"}});
     Loaded loaded = load(files.options());
