@@ -16,7 +16,7 @@ void Core::start(const std::vector<std::string>& ids, uint64_t token, std::funct
     for (const auto& id : ids) {
         Unit& one = unit(id);
         auto finished = [done, id](const Status& status) { done(id, status); };
-        if (answered_.contains({id, token}) && one.phase != Phase::idle && one.phase != Phase::starting) {
+        if (answered_.contains({id, token}) && (one.phase == Phase::running || one.phase == Phase::waiting)) {
             after_flush_.push_back([finished] { finished({}); });
             continue;
         }
