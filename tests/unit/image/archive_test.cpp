@@ -229,6 +229,27 @@ TEST_F(Archive, hostile_overlay_attributes_are_dropped) {
     EXPECT_LT(::lgetxattr(in("d").c_str(), "trusted.overlay.redirect", value, sizeof value), 0);
 }
 
+TEST_F(Archive, hostile_sparse_files_and_huge_headers_are_bounded) {
+    auto sparse = [](const std::string& size, const std::string& map, const std::string& data) {
+        std::string body = map;
+        body.resize(512);
+        return Tar().file("GNUSparseFile.0/s", body + data, {.pax = {{"GNU.sparse.major", "1"}, {"GNU.sparse.minor", "0"}, {"GNU.sparse.name", "s"}, {"GNU.sparse.realsize", size}}});
+    };
+    refused(sparse("9007199254740992", "1\n0\n0\n", ""), "s", "unpacks to more than");
+    auto fine = extract_tar(root_.get(), source_of(sparse("1048576", "1\n1048570\n6\n", "at end").bytes()), {});
+    ASSERT_TRUE(fine) << fine.error().message();
+    struct stat status {};
+    ASSERT_EQ(::fstatat(root_.get(), "s", &status, 0), 0);
+    EXPECT_EQ(status.st_size, 1048576);
+    EXPECT_LT(status.st_blocks * 512, 100000) << "holes stay holes";
+    for (char kind : {'x', 'g', 'L', 'K'}) {  // headers that would be held in memory
+        ExtractOptions options;
+        auto huge = extract_tar(root_.get(), source_of(Tar().file("h", std::string(3 << 20, ' '), {.type = kind}).file("after").bytes()), options);
+        ASSERT_FALSE(huge) << kind;
+        EXPECT_EQ(huge.error().code, base::Code::corrupt) << huge.error().message();
+    }
+}
+
 TEST_F(Archive, hostile_names_sizes_and_owners_are_bounded) {
     refused(Tar().file("x", "", {.pax = {{"path", std::string(5000, 'p')}}}), "ppp", "longer than 4096");
     std::string deep;
@@ -297,7 +318,7 @@ TEST_F(Archive, packing_and_unpacking_give_the_same_bytes) {
     EXPECT_EQ(pack(again.get()), once) << "a layer made here is made the same again";
 }
 
-TEST_F(Archive, cp_follows_the_containers_links_inside_its_root_only) {
+TEST_F(Archive, cve_2018_15664_cp_follows_the_containers_links_inside_its_root_only) {
     ASSERT_EQ(::mkdir(in("real").c_str(), 0755), 0);
     ASSERT_EQ(::symlink("/real", in("alias").c_str()), 0);
     ASSERT_EQ(::symlink(path("outside").c_str(), in("evil").c_str()), 0);
