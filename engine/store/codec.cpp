@@ -61,7 +61,7 @@ template <class A, class V> void fields(A& archive, V& v, const ImageInfo::Histo
     F(created), F(created_by), F(comment), F(author), F(empty_layer);
 }
 template <class A, class V> void fields(A& archive, V& v, const ImageInfo& d) {
-    F(id), F(references), F(repo_digests), F(platform), F(created), F(tagged), F(size), F(config), F(layers), F(history), F(author);
+    F(id), F(references), F(repo_digests), F(platform), F(created), F(tagged), F(pulled), F(size), F(config), F(layers), F(history), F(author);
 }
 template <class A, class V> void fields(A& archive, V& v, const Mount& d) {
     F(type), F(source), F(target), F(read_only), F(anonymous), F(create_host_path), F(propagation), F(non_recursive),

@@ -19,7 +19,7 @@ inline ImageInfo image() {
     ImageInfo image;
     image.id = "sha256:00", image.references = {"docker.io/library/x:1"}, image.repo_digests = {"docker.io/library/x@sha256:11"};
     image.platform = {"linux", "arm64", "v8"};
-    image.created = 1, image.tagged = 2, image.size = 3;
+    image.created = 1, image.tagged = 2, image.pulled = 7, image.size = 3;
     image.config = image_config();
     image.layers = {"sha256:22"};
     image.history = {{4, "RUN", "comment", "me", true}};
