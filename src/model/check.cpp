@@ -35,6 +35,11 @@ public:
             }
             check(name, service);
         }
+        for (const auto& [name, secret] : project_.secrets) {
+            std::string path = "secrets." + name;
+            if (secret.external || !secret.file.empty() || !secret.environment.empty() || is_broken(path) || broken_.contains("secrets")) continue;
+            report_.error(place(path), path, "secret " + base::quote(name) + " must declare either `file` or `environment`" + std::string(kInvalid));
+        }
         cycles();
     }
 

@@ -104,7 +104,7 @@ private:
             const Node* type = volume.find("type");
             if (type == nullptr || !(*type == Node("bind"))) return;
             Node* source = volume.find("source");
-            if (source == nullptr || (source->is_string() && source->as_string().empty())) {
+            if (source == nullptr) {  // an empty one, of a variable that is not set, is the project directory, as in Docker Compose
                 report_.error(volume.place, at + ".volumes[" + std::to_string(index) + "]",
                               "invalid mount config for type \"bind\": field Source must not be empty");
                 return;

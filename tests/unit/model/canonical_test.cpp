@@ -199,6 +199,11 @@ TEST(Canonical, a_reset_value_is_not_looked_at) {
     EXPECT_EQ(loaded.project.services.at("web").cpus, 0);
 }
 
+TEST(Canonical, an_empty_bind_source_is_the_project_directory) {
+    std::string text = services_of("services:\n  a: {image: x, volumes: [{type: bind, source: \"${NO-}\", target: /b}]}\n");
+    EXPECT_NE(text.find("\"source\":\"@DIR@\""), std::string::npos) << text;
+}
+
 TEST(Canonical, scale_is_printed_as_replicas_beside_deploy) {
     EXPECT_NE(services_of("services:\n  a: {image: x, scale: 2, deploy: {}}\n").find("\"replicas\":2"), std::string::npos);
 }

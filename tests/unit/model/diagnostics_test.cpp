@@ -89,6 +89,8 @@ const FindingRow kErrors[] = {
     {"base_of_another_name", "services:\n  web: {extends: wev}\n  webs: {image: x}\n",
      "compose.yaml:2:18: services.web.extends: cannot extend service \"web\" in compose.yaml: service \"wev\" not found\n"},
     // ---- syntax ----
+    {"secret_of_nothing", "services:\n  web: {image: x}\nsecrets:\n  a: {environment: \"\"}\n",
+     "compose.yaml:4:3: secrets.a: secret \"a\" must declare either `file` or `environment`: invalid compose project\n"},
     {"first_sign", "services:\n  web:\n    image: @x\n",
      "compose.yaml:3:12: not valid YAML: while scanning for the next token (line 3): found character that cannot start any token "
      "— put the value in quotes: @ cannot be its first sign\n"},
