@@ -20,6 +20,7 @@
 #include "oci/hooks.h"
 #include "oci/mount_words.h"
 #include "oci/resources.h"
+#include "oci/streams.h"
 #include "oci/verbs.h"
 #include "runtime/clone.h"
 #include "runtime/exec.h"
@@ -75,13 +76,10 @@ std::string group_path(const Spec& spec, const std::string& id) {
 }
 
 /// Files named in the environment of systemd's socket activation are passed on, as runc does.
-unsigned activation_fds(Spec& spec) {
+unsigned activation_fds() {
     const char* text = getenv("LISTEN_FDS");  // NOLINT(concurrency-mt-unsafe)
     auto count = base::parse_int(text != nullptr ? text : "");
-    if (!count || *count <= 0 || *count > 1000) return 0;
-    spec.process->env.push_back("LISTEN_FDS=" + std::to_string(*count));
-    spec.process->env.emplace_back("LISTEN_PID=1");
-    return static_cast<unsigned>(*count);
+    return count && *count > 0 && *count <= 1000 ? static_cast<unsigned>(*count) : 0;
 }
 
 base::Status write_maps(const Spec& spec, pid_t pid) {
@@ -103,6 +101,7 @@ struct Making {
     runtime::PlanData plan;
     std::optional<runtime::Cgroup> group;
     std::optional<runtime::ClonedChild> child;
+    unsigned activation = activation_fds();
 
     std::string state_text(const char* status) const { return json::serialize(state_object(record, status, spec.annotations)); }
 
@@ -149,9 +148,11 @@ struct Making {
         input.stdio = options.stdio;
         input.new_keyring = !options.no_new_keyring;
         input.pivot = !options.no_pivot;
-        input.preserve_fds = options.preserve_fds + activation_fds(spec);
-        for (unsigned i = 0; i < input.preserve_fds; ++i)
-            if (::fcntl(static_cast<int>(3 + i), F_GETFD) < 0) return base::fail_errno("--preserve-fds: file descriptor " + std::to_string(3 + i));
+        input.preserve_fds = options.preserve_fds + activation;
+        if (activation != 0) {
+            spec.process->env.push_back("LISTEN_FDS=" + std::to_string(activation));
+            spec.process->env.emplace_back("LISTEN_PID=1");
+        }
         TRY_VOID(plan_container(plan, input));
         return plan.seal();
     }
@@ -213,13 +214,14 @@ struct Making {
 
 Result<Created> create(const Store& store, const CreateOptions& options) {
     TRY_VOID(check_id(options.id));
+    TRY_VOID(check_passed_files(options.preserve_fds + activation_fds()));
     char bundle[PATH_MAX];
     if (::realpath(options.bundle.c_str(), bundle) == nullptr) return base::fail_errno("bundle " + base::quote(options.bundle));
     auto text = base::read_file(std::string(bundle) + "/config.json");
     if (!text && text.error().sys_errno == ENOENT) return base::fail(Code::not_found, "JSON specification file config.json not found");
     if (!text) return std::move(text.error());
 
-    Making making{store, options, {}, {}, {}, {}, {}, {}, {}};
+    Making making{store, options, {}, {}, {}, {}, {}, {}, {}, activation_fds()};
     making.record.config = TRY(parse_object(*text, "config.json"));
     making.spec = TRY(read_spec(making.record.config));
     if (!making.spec.process) return base::fail(Code::invalid, "process property must not be empty");

@@ -177,6 +177,7 @@ base::Status run_hook_inside(const Record& record, const Spec& spec, const base:
 }
 
 Result<int> exec(const Store& store, const ExecRequest& request) {
+    TRY_VOID(check_passed_files(request.preserve_fds));
     Record record = TRY(store.load(request.id));
     Status status = store.status(record);
     if (status == Status::stopped) return base::fail(Code::conflict, "cannot exec in a stopped container");

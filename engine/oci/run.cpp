@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -13,6 +14,12 @@
 namespace engine::oci {
 using base::Code;
 using base::Result;
+
+base::Status check_passed_files(unsigned count) {
+    for (unsigned i = 0; i < count; ++i)
+        if (::fcntl(static_cast<int>(3 + i), F_GETFD) < 0) return base::fail_errno("please check that preserved-fd " + std::to_string(3 + i) + " is open");
+    return {};
+}
 
 Result<int> follow(const base::PidFd& process, base::UniqueFd terminal) {
     if (terminal) {
