@@ -86,6 +86,10 @@ base::Result<std::string> namespace_mode(const std::string& mode, const model::S
 base::Result<engine::ContainerSpec> container_spec(const model::Project& project, const model::Service& service, const Target& target,
                                                    const Peers& peers) {
     engine::ContainerSpec spec;
+    // A service that needs credentials would run without them: that is no difference to pass over with a warning.
+    if (service.credential_spec)
+        return plan::at(base::fail(base::Code::unsupported, "service " + base::quote(service.name) + ": credential_spec is for Windows containers only"),
+                        project, "services." + service.name + ".credential_spec");
     spec.name = target.name;
     spec.image = plan::image_of(project, service);
     spec.image_id = target.image_id;

@@ -22,7 +22,6 @@ bool deployed(const Service& service, bool (*given)(const model::Deploy&)) { ret
 constexpr Rule kRules[] = {
     {"cpu_count", kWindows, [](const Service& s) { return s.cpu_count != 0; }},
     {"cpu_percent", kWindows, [](const Service& s) { return s.cpu_percent != 0; }},
-    {"credential_spec", kWindows, [](const Service& s) { return s.credential_spec.has_value(); }},
     {"isolation", kWindows, [](const Service& s) { return !s.isolation.empty() && s.isolation != "default"; }},
     {"use_api_socket", "needs an engine with a socket, which this one is not", [](const Service& s) { return s.use_api_socket; }},
     {"models", "needs a model runner, which this engine has not", [](const Service& s) { return !s.models.empty(); }},
