@@ -97,6 +97,13 @@ private:
         if (!service.network_mode.empty() && !service.networks.empty()) {
             error(path + ".network_mode", "service " + name + " declares mutually exclusive `network_mode` and `networks`" + std::string(kInvalid));
         }
+        if (service.network_mode.starts_with(kServicePrefix)) {
+            // Normalised, it is a dependency, which is checked below.
+            std::string other = service.network_mode.substr(kServicePrefix.size());
+            if (!project_.services.contains(other) && !service.depends_on.contains(other)) {
+                error(path + ".network_mode", quoted(other) + " not found for network_mode '" + service.network_mode + "'", nearest(other, project_.services));
+            }
+        }
         for (const auto& [network, attachment] : service.networks) {
             if (project_.networks.contains(network) || broken_.contains("networks")) continue;
             error(path + ".networks." + network, quoted(name) + " refers to undefined network " + network + std::string(kInvalid),
