@@ -181,7 +181,8 @@ Result<std::optional<LayerRow>> ImageStore::Impl::whole_layer(const std::string&
 
 Result<LayerRow> ImageStore::Impl::keep_layer(const Staging& staging, const UnpackedLayer& layer, const std::string& key, const std::string& blob,
                                               const std::string& media_type) {
-    TRY_VOID(files.publish(staging.blob(), files.blob_path(blob)));
+    // Unpacked from a packed form that is here already (a process died right after the line below): there is no new one.
+    if (base::exists(staging.blob()) || !base::exists(files.blob_path(blob))) TRY_VOID(files.publish(staging.blob(), files.blob_path(blob)));
     // A folder without a row is what a process left that died right here; it may stand on other bytes' rules, so it goes.
     if (base::exists(files.layer_path(key)) && !TRY(tables.layer(key))) TRY_VOID(files.discard(files.layer_path(key)));
     TRY_VOID(files.publish(staging.tree(), files.layer_path(key)));

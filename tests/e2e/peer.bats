@@ -4,7 +4,7 @@ load lib
 peer() { timeout 120 docker "$@"; }
 
 setup_file() {
-  command -v docker >/dev/null && timeout 20 docker version >/dev/null 2>&1 || skip "no Docker here"
+  command -v docker >/dev/null && timeout 20 docker version >/dev/null 2>&1 || return 0
   cc -O1 -static -w -o "$BATS_FILE_TMPDIR/probe" "$BATS_TEST_DIRNAME/syscall_probe.c"
   local root=$BATS_FILE_TMPDIR/root
   mkdir -p "$root"/{bin,dev,etc,proc,sys,tmp}
@@ -15,6 +15,13 @@ setup_file() {
   "$PROGRAM" image import - compose-peer-probe:1 <"$BATS_FILE_TMPDIR/root.tar" >/dev/null
 }
 teardown_file() { timeout 60 docker image rm -f compose-peer-probe:1 >/dev/null 2>&1 || true; }
+
+setup() {
+  [[ -e $BATS_FILE_TMPDIR/probe ]] || skip "no Docker here"
+  PROJECT=peer
+  mkdir -p "$BATS_TEST_TMPDIR/$PROJECT"
+  cd "$BATS_TEST_TMPDIR/$PROJECT" || return 1
+}
 
 # both ARG…: runs the same container here and there; their outputs are left in ours and theirs
 both() {
