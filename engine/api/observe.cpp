@@ -29,7 +29,7 @@ Result<ContainerInfo> EngineImpl::wait_until(const std::string& id, const std::f
 }
 
 Status EngineImpl::check_readable_log(const ContainerInfo& container) const {
-    if (container.spec.log.driver == "none" || container.spec.log.driver == "syslog" || container.spec.log.driver == "journald")
+    if (container.spec.log.driver == "none")
         return base::fail(base::Code::unsupported, "configured logging driver does not support reading");
     return {};
 }

@@ -3,7 +3,7 @@
 
 #include "api/engine_impl.h"
 #include "base/text.h"
-#include "log/log_writer.h"
+#include "log/shipper.h"
 #include "oci/foreign.h"
 #include "runtime/signals.h"
 
@@ -127,7 +127,7 @@ Status check_spec(const ContainerSpec& spec) {
     container.id = std::string(64, '0');
     auto settings = log::LogSettings::parse(spec.log, container);
     if (!settings) return std::move(settings.error());
-    return {};
+    return log::check_target(*settings);
 }
 
 }  // namespace engine::api

@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "log/compress.h"
 
 namespace engine::log {
 
@@ -51,11 +53,30 @@ Result<std::string_view> BlockReader::read(int fd, uint64_t offset, uint64_t len
     return std::string_view(buffer_.data() + at, length_here);
 }
 
+/// Opens the stream's file, plain or packed.
+bool LogCursor::hold(Segment& segment, size_t stream) {
+    if (segment.data[stream] || segment.packed[stream]) return true;
+    auto plain = base::open_at(AT_FDCWD, folder_ + "/" + segment_file(segment.number, kStreamSuffix[stream]), O_RDONLY);
+    if (plain) {
+        segment.data[stream] = std::move(*plain);
+        return true;
+    }
+    auto packed = base::open_at(AT_FDCWD, folder_ + "/" + packed_file(segment.number, kStreamSuffix[stream]), O_RDONLY);
+    if (!packed) return false;
+    segment.packed[stream] = std::move(*packed);
+    return true;
+}
+
 bool LogCursor::open_data(Segment& segment, size_t stream) {
+    if (!hold(segment, stream)) return false;
     if (segment.data[stream]) return true;
-    auto fd = base::open_at(AT_FDCWD, folder_ + "/" + segment_file(segment.number, kStreamSuffix[stream]), O_RDONLY);
-    if (!fd) return false;
-    segment.data[stream] = std::move(*fd);
+    auto plain = unpack(segment.packed[stream].get());
+    if (!plain) {
+        base::log::warn("log \"" + folder_ + "\": " + plain.error().message());
+        return false;
+    }
+    segment.data[stream] = std::move(*plain);
+    segment.packed[stream].reset();
     return true;
 }
 
@@ -70,8 +91,8 @@ Result<bool> LogCursor::open_segment(uint32_t number) {
     segment.base = header.base;
     segment.index = std::move(*index);
     // Now, not when they are needed: rotation may unlink them meanwhile.
-    (void)open_data(segment, 0);
-    (void)open_data(segment, 1);
+    (void)hold(segment, 0);
+    (void)hold(segment, 1);
     segments_.push_back(std::move(segment));
     last_number_ = number;
     return true;

@@ -20,6 +20,7 @@ struct Segment {
     uint64_t base = 0;
     base::UniqueFd index;
     std::array<base::UniqueFd, 2> data;
+    std::array<base::UniqueFd, 2> packed;       ///< what stands in for data until its bytes are needed
     uint64_t index_read = sizeof(IndexHeader);  ///< bytes of the index that are in `records`
     std::vector<IndexRecord> records;
     size_t next = 0;                            ///< the record that comes next
@@ -57,6 +58,7 @@ public:
 private:
     base::Result<bool> open_segment(uint32_t number);
     base::Result<bool> read_more(Segment& segment);
+    bool hold(Segment& segment, size_t stream);
     bool open_data(Segment& segment, size_t stream);
     base::Result<Start> start_at(size_t segment, size_t record);
     base::Result<std::string> line_before(Segment& segment, size_t stream, uint64_t offset);

@@ -1,4 +1,6 @@
 // logging: driver and options → LogSettings. Names and texts as Docker's drivers check them.
+#include <cctype>
+#include <optional>
 #include <regex>
 
 #include "base/text.h"
@@ -12,14 +14,39 @@ using base::fail;
 
 bool known(const std::string& driver, const std::string& option) {
     static const char* const common[] = {"max-size", "max-file", "compress", "mode", "max-buffer-size"};
-    static const char* const json_only[] = {"labels", "labels-regex", "env", "env-regex", "tag"};
+    static const char* const attributes[] = {"labels", "labels-regex", "env", "env-regex", "tag"};
+    static const char* const syslog_only[] = {"syslog-address", "syslog-facility", "syslog-format", "syslog-tls-ca-cert", "syslog-tls-cert",
+                                              "syslog-tls-key", "syslog-tls-skip-verify"};
+    const bool remote = driver == "syslog" || driver == "journald";
     for (const char* name : common)
-        if (option == name) return true;
+        if (option == name) return !remote || option == "mode" || option == "max-buffer-size";
+    if (remote && (option == "cache-disabled" || option == "cache-max-size" || option == "cache-max-file" || option == "cache-compress")) return true;
     if (driver != "local")
-        for (const char* name : json_only)
+        for (const char* name : attributes)
+            if (option == name) return true;
+    if (driver == "syslog")
+        for (const char* name : syslog_only)
             if (option == name) return true;
     return false;
 }
+
+std::optional<int> facility_of(const std::string& name) {
+    static const char* const names[] = {"kern", "user", "mail", "daemon", "auth", "syslog", "lpr",    "news",   "uucp",   "cron",   "authpriv", "ftp",
+                                        "",     "",     "",     "",       "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+    if (auto number = base::parse_int(name); number && *number >= 0 && *number <= 23) return static_cast<int>(*number);
+    for (int i = 0; i < 24; i++)
+        if (!name.empty() && name == names[i]) return i;
+    return std::nullopt;
+}
+
+/// journald takes upper-case letters, digits and underscores, none of these in front.
+std::string journal_field(const std::string& name) {
+    std::string field;
+    for (char c : name) field += std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : '_';
+    while (!field.empty() && (field[0] == '_' || std::isdigit(static_cast<unsigned char>(field[0])))) field.erase(0, 1);
+    return field.substr(0, 64);
+}
+
 
 std::string short_id(std::string id) {
     auto colon = id.find(':');
@@ -78,6 +105,54 @@ base::Result<Labels> collect(const LogConfig& config, const ContainerInfo& conta
 
 }  // namespace
 
+namespace {
+
+constexpr const char* kJournalSocket = "/run/systemd/journal/socket";
+
+base::Status parse_remote(LogSettings& settings, const LogConfig& config, const ContainerInfo& container) {
+    auto option = [&](const char* name) {
+        auto found = config.options.find(name);
+        return found == config.options.end() ? std::string() : found->second;
+    };
+    // What is kept on the disk is for `logs` only, as Docker's cache beside such a driver.
+    settings.max_size = 20u << 20;
+    const std::string tag = option("tag");
+    settings.tag = tag.empty() ? short_id(container.id) : expand_tag(tag, container);
+    // Its own words end up in a line of text: no new one may begin in it.
+    for (char& c : settings.tag)
+        if (static_cast<unsigned char>(c) <= ' ' || c == 127) c = '_';
+    if (settings.driver == LogSettings::Driver::journald) {
+        settings.address = kJournalSocket;
+        settings.fields = {{"CONTAINER_ID", short_id(container.id)}, {"CONTAINER_ID_FULL", container.id}, {"CONTAINER_NAME", container.spec.name},
+                           {"CONTAINER_TAG", settings.tag},          {"IMAGE_NAME", container.spec.image}, {"SYSLOG_IDENTIFIER", settings.tag}};
+        for (const auto& [name, value] : settings.attributes)
+            if (auto field = journal_field(name); name != "tag" && !field.empty()) settings.fields.emplace(field, value);
+        return {};
+    }
+    settings.address = option("syslog-address");
+    const size_t scheme_end = settings.address.find("://");
+    const std::string scheme = settings.address.substr(0, scheme_end);
+    if (!settings.address.empty()) {
+        if (scheme_end == std::string::npos) return fail(Code::invalid, "syslog-address should be in form proto://address, got " + settings.address);
+        if (scheme == "tcp+tls") return fail(Code::unsupported, "syslog-address " + base::quote(settings.address) + ": TLS is not there, use tcp, udp or unix");
+        if (scheme != "unix" && scheme != "unixgram" && scheme != "udp" && scheme != "tcp") return fail(Code::invalid, "unsupported scheme: '" + scheme + "'");
+        if (settings.address.size() == scheme_end + 3) return fail(Code::invalid, "syslog-address " + base::quote(settings.address) + " names no place");
+    }
+    for (const auto& [name, value] : config.options)
+        if (name.starts_with("syslog-tls-")) return fail(Code::unsupported, "log option " + name + ": TLS is not there");
+    if (auto facility = option("syslog-facility"); !facility.empty()) {
+        auto number = facility_of(facility);
+        if (!number) return fail(Code::invalid, "invalid syslog facility " + base::quote(facility));
+        settings.facility = *number;
+    }
+    settings.format = option("syslog-format");
+    if (!settings.format.empty() && settings.format != "rfc3164" && settings.format != "rfc5424" && settings.format != "rfc5424micro")
+        return fail(Code::invalid, "Invalid syslog format " + base::quote(settings.format));
+    return {};
+}
+
+}  // namespace
+
 base::Result<LogSettings> LogSettings::parse(const LogConfig& config, const ContainerInfo& container) {
     LogSettings settings;
     const std::string& driver = config.driver;
@@ -88,12 +163,15 @@ base::Result<LogSettings> LogSettings::parse(const LogConfig& config, const Cont
         settings.max_files = 2;
         return settings;
     }
+    settings.compress = driver != "json-file";
     if (driver == "json-file") {
         settings.driver = Driver::json_file;
+    } else if (driver == "journald" || driver == "syslog") {
+        settings.driver = driver == "journald" ? Driver::journald : Driver::syslog;
     } else if (driver == "local") {
         settings.max_size = 20u << 20;
     } else if (!driver.empty()) {
-        return fail(Code::unsupported, "logging driver " + base::quote(driver) + " is not supported by this engine; use local, json-file or none");
+        return fail(Code::unsupported, "logging driver " + base::quote(driver) + " is not supported by this engine; use local, json-file, journald, syslog or none");
     }
     const std::string name = driver.empty() ? "local" : driver;
     bool size_given = false;
@@ -116,13 +194,15 @@ base::Result<LogSettings> LogSettings::parse(const LogConfig& config, const Cont
             settings.non_blocking = value == "non-blocking";
         } else if (option == "max-buffer-size" && !base::parse_bytes(value)) {
             return fail(Code::invalid, "log option max-buffer-size: invalid size " + base::quote(value));
-        } else if (option == "compress" && value != "true" && value != "false") {
-            return fail(Code::invalid, "log option compress: invalid value " + base::quote(value));
+        } else if (option == "compress") {
+            if (value != "true" && value != "false") return fail(Code::invalid, "log option compress: invalid value " + base::quote(value));
+            settings.compress = value == "true";
         }
     }
     // json-file with a size and no number keeps one file, as Docker's.
     if (settings.driver == Driver::json_file && size_given && !config.options.contains("max-file")) settings.max_files = 1;
     settings.attributes = TRY(collect(config, container));
+    if (settings.ships()) TRY_VOID(parse_remote(settings, config, container));
     return settings;
 }
 

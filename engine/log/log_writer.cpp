@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "log/compress.h"
 #include "log/json_export.h"
 #include "log/log_files.h"
 
@@ -31,6 +32,7 @@ public:
         auto numbers = segment_numbers(folder_);
         // A log that stays empty costs no file: the first segment comes with the first byte.
         if (!numbers.empty()) TRY_VOID(adopt(numbers));
+        if (settings_.compress) pack_missed(numbers);
         if (settings_.driver == LogSettings::Driver::json_file) {
             json_ = std::make_unique<JsonExport>(TRY(JsonExport::open(folder_, settings_)));
             TRY_VOID(export_missed());
@@ -161,6 +163,12 @@ private:
         return {};
     }
 
+    /// Segments whose packing was cut by the end of the process.
+    void pack_missed(const std::vector<uint32_t>& numbers) {
+        for (uint32_t number : numbers)
+            if (number != number_ && (base::exists(path(number, "out")) || base::exists(path(number, "err")))) pack_later(folder_, number);
+    }
+
     Result<uint64_t> end_of(uint32_t number) {
         auto index = TRY(base::open_at(AT_FDCWD, path(number, "idx"), O_RDONLY));
         IndexHeader header{};
@@ -198,12 +206,14 @@ private:
     }
 
     Status rotate() {
+        const uint32_t closed = number_;
         TRY_VOID(begin_segment(number_ + 1, position()));
+        if (settings_.compress) pack_later(folder_, closed);
         auto numbers = segment_numbers(folder_);
         while (numbers.size() > static_cast<size_t>(settings_.max_files)) {
             // Its end is the beginning of the next one.
             if (keep_from_ != std::numeric_limits<uint64_t>::max() && TRY(end_of(numbers.front())) > keep_from_) break;
-            for (const char* suffix : {"idx", "out", "err"}) (void)::unlink(path(numbers.front(), suffix).c_str());
+            for (const char* suffix : {"idx", "out", "err", "out.zst", "err.zst"}) (void)::unlink(path(numbers.front(), suffix).c_str());
             numbers.erase(numbers.begin());
         }
         return {};

@@ -20,13 +20,20 @@ enum class Stream : uint8_t { out = 0, err = 1 };
 
 /// What a `logging:` section asks for, checked.
 struct LogSettings {
-    enum class Driver : uint8_t { local, json_file, none };
+    enum class Driver : uint8_t { local, json_file, none, journald, syslog };
     Driver driver = Driver::local;
     /// Bytes of a segment before the next one is begun; 0: never. Differs from Docker: bounded also when nothing is asked.
     uint64_t max_size = 50u << 20;
     int max_files = 5;
+    bool compress = false;      ///< what rotation has closed (compress.h)
     bool non_blocking = false;  ///< mode: non-blocking: bytes that can't be stored are dropped, the container goes on
     Labels attributes;          ///< json-file "attrs": tag, labels, env that were asked for
+    // journald and syslog: kept on disk too, and sent on by a LogShipper
+    std::string address;        ///< syslog-address, empty: the host's own; journald's socket
+    std::string format, tag;    ///< syslog-format; the tag with its fields filled in
+    int facility = 3;           ///< syslog-facility, as a number: daemon
+    Labels fields;              ///< journald: of every entry
+    bool ships() const { return driver == Driver::journald || driver == Driver::syslog; }
     /// unsupported for drivers that this engine does not have; invalid for a malformed option.
     static base::Result<LogSettings> parse(const LogConfig& config, const ContainerInfo& container);
 };

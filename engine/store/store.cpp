@@ -73,6 +73,7 @@ const std::vector<std::string>& migrations() {
 
 base::Result<std::unique_ptr<Store>> Store::open(const Paths& paths) {
     TRY_VOID(paths.make());
+    keep_reserve(paths);
     auto db = TRY(Database::open(paths.state_db()));
     TRY_VOID(db.migrate("engine", migrations()));
     auto signal = TRY(ChangeSignal::open(paths.changed()));

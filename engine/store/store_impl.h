@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 
+#include "store/reserve.h"
 #include "store/store.h"
 
 namespace engine::store {
@@ -55,9 +56,19 @@ struct Store::Impl {
     template <class Body> base::Status write(Body body) {
         std::lock_guard lock(mutex);
         ++depth;
-        base::Status done = db.transaction([&]() -> base::Status { return body(); });
+        auto all = [&]() -> base::Status { return body(); };
+        base::Status done = db.transaction(all);
+        if (depth == 1 && !done && done.error().code == base::Code::no_space) {
+            make_room();
+            done = db.transaction(all);
+        }
         if (--depth == 0 && done) signal.notify();
         return done;
+    }
+    /// The disk is full.
+    void make_room() {
+        release_reserve(paths);
+        (void)db.execute("PRAGMA wal_checkpoint(TRUNCATE)");  // what was written ahead takes room twice
     }
     /// Binds, runs, done.
     template <class... Values> base::Status run(const char* sql, const Values&... values) {

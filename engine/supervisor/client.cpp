@@ -107,6 +107,16 @@ public:
         request.network = network;
         return simple(std::move(request), id);
     }
+    Status hand_over(const std::string& program) override {
+        Request request;
+        request.verb = "hand over";
+        request.program = program;
+        Status status;
+        TRY_VOID(ask(request, [&](const Reply& reply) {
+            if (reply.error) status = base::Error(*reply.error);
+        }));
+        return status;
+    }
     Result<AttachResult> attach(const std::string& id, const AttachOptions& options, bool start) override;
 
 private:

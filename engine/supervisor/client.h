@@ -58,6 +58,8 @@ public:
     /// Attaches a running container to a network, or detaches it.
     virtual Status connect_network(const std::string& id, const Endpoint& endpoint) = 0;
     virtual Status disconnect_network(const std::string& id, const std::string& network) = 0;
+    /// The supervisor and its guardian become this program; the containers run on. Returns when the new one answers.
+    virtual Status hand_over(const std::string& program) = 0;
     /// Copies streams until the container ends or the detach keys are typed. `start`: is in place first, then starts it.
     virtual Result<AttachResult> attach(const std::string& id, const AttachOptions& options, bool start) = 0;
 };

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -116,6 +117,38 @@ void Core::link_ready() {
     }
 }
 
+base::Status Core::hand_over(const std::string& program) {
+    struct stat own {}, wanted {};
+    base::UniqueFd file(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file || ::fstat(file.get(), &wanted) != 0) return base::fail_errno("open \"" + program + "\"");
+    if (!S_ISREG(wanted.st_mode) || ::access(program.c_str(), X_OK) != 0) return base::fail(base::Code::invalid, "\"" + program + "\" is no program");
+    if (::stat("/proc/self/exe", &own) == 0 && own.st_dev == wanted.st_dev && own.st_ino == wanted.st_ino) return {};
+    next_program_ = std::move(file);
+    return base::fail(base::Code::interrupted, "going over");
+}
+
+/// Between two starts, with everything stored: the guardian executes the new program with all that it keeps, and that forks our
+/// successor.
+void Core::go_over() {
+    GuardMessage message;
+    message.type = GuardMessage::renew;
+    const int fd = next_program_.get();
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+    iovec data{&message, sizeof message};
+    msghdr header{};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    if (::sendmsg(link_.get(), &header, MSG_NOSIGNAL) < 0) base::log::error("go over to another program: " + base::errno_text(errno));
+    ::_exit(0);
+}
+
 /// Also when the loop has not come to it yet.
 bool Core::guardian_is_gone() {
     pollfd link{link_.get(), 0, 0};
@@ -130,24 +163,20 @@ bool Core::guardian_is_gone() {
 /// into a guardian: it executes its program anew with everything it holds, and that one forks a supervisor.
 void Core::guardian_gone() {
     (void)flush();  // ignored: the new supervisor reads the state, and the containers are still as they were
-    int table = ::memfd_create("guardian", 0);
-    int next_listen = listen_.get();
-    size_t count = 0;
-    auto inherit = [](int fd) { ::fcntl(fd, F_SETFD, 0); };
+    const int next_listen = listen_.get();
+    std::vector<Kept> entries;
     for (auto& [id, unit] : units_) {
         if (!unit->running() || !unit->process) continue;
-        Kept kept;
+        Kept& kept = entries.emplace_back();
         kept.used = kept.foreign = true;
         kept.pid = unit->process.pid();
         kept.started = unit->info.state.started;
         id.copy(kept.id.data(), kept.id.size());
         const Channels& channels = unit->channels;
         kept.fds = {unit->process.fd(), channels.in.get(), channels.out.get(), channels.err.get(), channels.terminal.get(), channels.terminal_pipe.get()};
-        for (int fd : kept.fds)
-            if (fd >= 0) inherit(fd);
-        (void)!::pwrite(table, &kept, sizeof kept, static_cast<off_t>(count++ * sizeof kept));
     }
-    inherit(next_listen);
+    const int table = write_table(entries.data(), entries.size());
+    ::fcntl(next_listen, F_SETFD, 0);
     GuardianArguments arguments{paths_, group_, -1, -1, next_listen, table};
     auto argv = guardian_argv(arguments);
     std::vector<char*> pointers;
@@ -159,6 +188,20 @@ void Core::guardian_gone() {
 }
 
 // ---- taking over ------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Of a process that an earlier supervisor started: the kernel counts its age from the boot; without one left, by the wall clock.
+Clock::time_point began_at(const ContainerState& state) {
+    if (state.pid_start == 0) return Clock::now() - std::chrono::nanoseconds(std::max<Time>(base::now() - state.started, 0));
+    timespec since_boot{};
+    ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
+    const double age = static_cast<double>(since_boot.tv_sec) + static_cast<double>(since_boot.tv_nsec) / 1e9 -
+                       static_cast<double>(state.pid_start) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    return Clock::now() - std::chrono::milliseconds(static_cast<int64_t>(std::max(age, 0.0) * 1000));
+}
+
+}  // namespace
 
 base::Status Core::recover() {
     store::Store::ContainerQuery query;
@@ -197,7 +240,11 @@ base::Status Core::recover() {
         // A run that its supervisor could not store any more: it is this container's present one, and is not made again.
         if (begun) status = ContainerStatus::running;
         const bool was_alive = status == ContainerStatus::running || status == ContainerStatus::paused;
-        if (!was_alive && status != ContainerStatus::restarting) continue;
+        if (!was_alive && status != ContainerStatus::restarting) {
+            // Its end was stored, and then the supervisor died that was to remove it.
+            if (status == ContainerStatus::exited && info.spec.auto_remove) remove_later(info.id);
+            continue;
+        }
         Unit& one = unit(info.id);
         one.info = std::move(info);
         was_used_ = true;
@@ -259,6 +306,8 @@ base::Status Core::recover() {
     return {};
 }
 
+constexpr auto kStayForClient = std::chrono::seconds(3);
+
 /// Its client has lost the supervisor that would have told it the exit code, and looks into the store: a container that removes
 /// itself stays for that moment.
 void Core::keep_for_client(const std::string& id) {
@@ -267,15 +316,26 @@ void Core::keep_for_client(const std::string& id) {
         busy_++;
         Unit* one = find(id);
         if (!one) return;
-        one->removal_timer = loop_->after(std::chrono::seconds(3), [this, id, stay] {
+        one->removal_timer = loop_->after(kStayForClient, [this, id, stay] {
             busy_--;
             if (auto attachment = stay.lock()) detach(id, attachment);
         });
     };
 }
 
+void Core::remove_later(const std::string& id) {
+    busy_++;
+    was_used_ = true;
+    removals_.push_back(loop_->after(kStayForClient, [this, id] {
+        busy_--;
+        if (const Unit* one = find(id); one && (one->phase != Phase::idle || one->removing)) return;  // started anew
+        remove_now(unit(id));
+    }));
+}
+
 base::Status Core::adopt_running(Unit& one, const Kept* kept) {
     one.phase = Phase::running;
+    one.began = began_at(one.info.state);
     one.network_made = base::exists(paths_.netns(one.id));
     const pid_t pid = one.info.state.pid;
     if (kept) {
@@ -381,6 +441,7 @@ void Core::each_round() {
     for (auto& action : actions) action();
     if (!to_clean_.empty()) clean_wave();
     if (!after_flush_.empty() || !to_start_.empty()) loop_->post([] {});  // another round at once
+    if (next_program_ && !guardian_lost_ && busy_ == 0 && to_start_.empty() && to_clean_.empty() && dirty_.empty() && acknowledge_.empty()) go_over();
     if (guardian_lost_ && busy_ == 0 && to_start_.empty()) guardian_gone();
     maybe_end();
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "log/log_writer.h"
+#include "log/shipper.h"
 #include "store/store.h"
 #include "supervisor/client.h"
 #include "supervisor/event_loop.h"
@@ -51,12 +52,14 @@ struct Unit {
     base::PidFd process;
     Channels channels;
     std::unique_ptr<log::LogWriter> log;
+    std::unique_ptr<log::LogShipper> shipper;
     EventLoop::FdHandle out_watch, err_watch, terminal_watch, oom_watch;
     base::UniqueFd oom_fd;
     bool log_stopped = false;  ///< held back for an attached reader
     bool never_hold = false;   ///< mode: non-blocking: a reader that is too slow misses what is rotated away
     std::set<std::shared_ptr<Attachment>> attachments;
 
+    Clock::time_point began{};  ///< of its run; the wall clock may jump
     bool network_made = false;  ///< namespace, ports and resolver entries are there
     bool oom_seen = false;
     bool removing = false;      ///< auto_remove, waits for its last reader
@@ -98,6 +101,8 @@ public:
     void pause(const std::string& id, bool on, Done done);
     void reload(const std::string& id, Done done);
     void connect_network(const std::string& id, const Endpoint& endpoint, Done done);
+    /// Fine at once when this is that program's process; else the connection ends, and the successor answers.
+    base::Status hand_over(const std::string& program);
     void disconnect_network(const std::string& id, const std::string& network, Done done);
     /// Streams of a running container. The fds are borrowed until the caller's turn of the loop ends.
     struct Streams {
@@ -128,10 +133,13 @@ private:
     // core.cpp
     base::Status recover();
     void keep_for_client(const std::string& id);
+    /// Removes what removes itself and was left by a supervisor that died, once its client has had the time to read its exit code.
+    void remove_later(const std::string& id);
     base::Status adopt_running(Unit& unit, const Kept* kept);
     void watch_others();
     void read_others();
     void link_ready();
+    void go_over();
     bool guardian_is_gone();
     void guardian_gone();
     base::Status keep(const std::string& id, const Launched& launched);  ///< any thread
@@ -154,6 +162,7 @@ private:
 
     // core_log.cpp
     base::Status open_log(Unit& unit);
+    void end_shipping(Unit& unit);
     void begin_log(Unit& unit);
     void pump(Unit& unit, log::Stream stream);
     void pump_terminal(Unit& unit);
@@ -163,7 +172,11 @@ private:
 
     // core_stop.cpp
     void begin_stop(Unit& unit, std::optional<Nanoseconds> timeout);
-    void listen_again(Unit& unit, int signal, Clock::time_point give_up);
+    struct Listening {
+        Clock::time_point give_up, asleep_since;
+        uint64_t switches;  ///< of its first thread, as last seen
+    };
+    void listen_again(Unit& unit, int signal, Listening listening);
     void kill_now(Unit& unit);
     void send_signal(Unit& unit, int signal);
     void give_up_waiting(Unit& unit);
@@ -214,6 +227,9 @@ private:
     std::optional<store::ChangeWatch> changes_;
     bool was_used_ = false;
     bool guardian_lost_ = false;
+    base::UniqueFd next_program_;  ///< asked for by hand_over
+    std::map<const log::LogShipper*, std::shared_ptr<log::LogShipper>> shippers_;  ///< at their last lines
+    std::vector<EventLoop::Timer> removals_;
     int busy_ = 0;  ///< jobs of workers whose result is still to come
     std::unique_ptr<Workers> workers_;  ///< last: its threads end before what they use
 };

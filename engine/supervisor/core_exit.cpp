@@ -58,7 +58,7 @@ void Core::on_exit(Unit& one, int32_t status, Time time) {
     event(one, "die", {{"exitCode", std::to_string(state.exit_code)}});
     one.stopping = false;
 
-    RestartInput input{one.info.spec.restart, state.exit_code, state.stopped_by_user, state.restart_count, Nanoseconds(state.finished - state.started)};
+    RestartInput input{one.info.spec.restart, state.exit_code, state.stopped_by_user, state.restart_count, Nanoseconds(Clock::now() - one.began)};
     auto pause = one.backoff.decide(input);
     state.status = pause ? ContainerStatus::restarting : ContainerStatus::exited;
     if (!pause && state.health == HealthStatus::starting) state.health = HealthStatus::none;
@@ -70,6 +70,7 @@ void Core::on_exit(Unit& one, int32_t status, Time time) {
     }
     const uint64_t end = one.log ? one.log->position() : 0;
     if (!pause) {
+        end_shipping(one);
         after_flush_.push_back([attachments = one.attachments, code = state.exit_code, end] {
             for (const auto& attachment : attachments)
                 if (attachment->ended) attachment->ended(code, end);

@@ -67,8 +67,7 @@ void Core::begin_health(Unit& one, bool resumed) {
     one.health.reset();
     one.probe.reset();
     if (!one.resolved.health_check) return;
-    const auto ran = std::chrono::nanoseconds(std::max<Time>(base::now() - one.info.state.started, 0));
-    one.health.emplace(*one.resolved.health_check, Clock::now() - ran);
+    one.health.emplace(*one.resolved.health_check, one.began);
     if (resumed) one.health->resume(one.info.state.health, one.info.state.failing_streak);
     schedule_probe(one);
 }

@@ -29,7 +29,23 @@ Status Core::open_log(Unit& one) {
     if (!settings) return std::move(settings.error());
     one.log = TRY(log::LogWriter::open(log_folder(paths_, one.info), *settings));
     one.never_hold = settings->non_blocking;
+    if (settings->ships() && !one.shipper) one.shipper = std::make_unique<log::LogShipper>(log_folder(paths_, one.info), *settings);
     return {};
+}
+
+/// It has ended for good: the last lines are sent before the supervisor may end.
+void Core::end_shipping(Unit& one) {
+    if (!one.shipper) return;
+    busy_++;
+    auto shipper = std::shared_ptr<log::LogShipper>(std::move(one.shipper));
+    const auto* name = shipper.get();
+    shippers_[name] = shipper;
+    shipper->finish([this, name] {
+        loop_->post([this, name] {
+            busy_--;
+            shippers_.erase(name);  // not in its own thread, which it waits for
+        });
+    });
 }
 
 void Core::begin_log(Unit& one) {

@@ -190,6 +190,7 @@ void Core::enter_running(Unit& one, StartItem& item) {
     state.oom_killed = state.stopped_by_user = false;
     state.error.clear();
     state.started = item.started;
+    one.began = Clock::now();
     state.failing_streak = 0;  // health begins anew with every start (pains.md 13); the probes' log stays
     state.health = one.resolved.health_check ? HealthStatus::starting : HealthStatus::none;
     save_runtime(one);

@@ -13,11 +13,13 @@ using base::Status;
 
 namespace {
 
-/// A program that has just started may yet set its handler: it is looked at again for this long.
+/// A program that has just started may yet set its handler: it is looked at again until it has slept for a moment, and no
+/// longer than this.
 constexpr auto kYoung = std::chrono::seconds(3);
 constexpr auto kPatienceYoung = std::chrono::milliseconds(1000);
-constexpr auto kPatience = std::chrono::milliseconds(150);
-constexpr auto kLookAgain = std::chrono::milliseconds(25);
+constexpr auto kAsleep = std::chrono::milliseconds(100);
+constexpr auto kPatience = std::chrono::milliseconds(50);
+constexpr auto kLookAgain = std::chrono::milliseconds(10);
 
 }  // namespace
 
@@ -65,6 +67,7 @@ void Core::give_up_waiting(Unit& one) {
     std::erase(to_start_, one.id);
     save(one);
     event(one, "stop");
+    end_shipping(one);
     one.phase = Phase::cleaning;
     to_clean_.push_back(one.id);
 }
@@ -97,25 +100,30 @@ void Core::begin_stop(Unit& one, std::optional<Nanoseconds> timeout) {
         if (deadline != Clock::time_point::max()) one.stop_timer = loop_->after(deadline - Clock::now(), [this, &one] { kill_now(one); });
         return;
     }
-    const bool young = base::now() - one.info.state.started < std::chrono::nanoseconds(kYoung).count();
-    const Clock::duration patience = young ? kPatienceYoung : kPatience;
-    listen_again(one, signal, std::min(deadline, Clock::now() + patience));
+    const auto now = Clock::now();
+    const bool young = now - one.began < kYoung;
+    listen_again(one, signal, {std::min(deadline, now + (young ? kPatienceYoung : kPatience)), now, masks->switches});
 }
 
 /// PID 1 can't hear the signal now: the kernel would drop it. Looked at again for a moment, then it is said and done.
-void Core::listen_again(Unit& one, int signal, Clock::time_point give_up) {
+void Core::listen_again(Unit& one, int signal, Listening listening) {
     auto masks = read_signal_masks(one.process.pid());
     if (masks && hears(*masks, signal)) {
         send_signal(one, signal);
         if (one.stop_deadline != Clock::time_point::max()) one.stop_timer = loop_->after(one.stop_deadline - Clock::now(), [this, &one] { kill_now(one); });
         return;
     }
-    if (Clock::now() >= give_up) {
+    const auto now = Clock::now();
+    if (masks && (!masks->asleep || masks->switches != listening.switches)) {
+        listening.switches = masks->switches;
+        listening.asleep_since = now;
+    }
+    if (now >= listening.give_up || now - listening.asleep_since >= kAsleep) {
         one.stop_note = deaf_note(one.info.spec.name, signal);
         kill_now(one);
         return;
     }
-    one.stop_timer = loop_->after(kLookAgain, [this, &one, signal, give_up] { listen_again(one, signal, give_up); });
+    one.stop_timer = loop_->after(kLookAgain, [this, &one, signal, listening] { listen_again(one, signal, listening); });
 }
 
 void Core::send_signal(Unit& one, int signal) {

@@ -105,10 +105,13 @@ private:
         if (arguments_.table_fd < 0) return;
         struct stat status {};
         ::fstat(arguments_.table_fd, &status);
-        size_t count = static_cast<size_t>(status.st_size) / sizeof(Kept);
+        TableHead head;
+        if (::pread(arguments_.table_fd, &head, sizeof head, 0) != static_cast<ssize_t>(sizeof head) || head.magic != TableHead{}.magic || head.entry_size == 0) ::_exit(1);
+        const size_t count = (static_cast<size_t>(status.st_size) - sizeof head) / head.entry_size;
         if (table_.capacity < count && !grow(count * 2)) ::_exit(1);
-        if (::pread(arguments_.table_fd, static_cast<void*>(table_.entries), count * sizeof(Kept), 0) < 0) count = 0;
         for (size_t i = 0; i < count; i++) {
+            const auto at = static_cast<off_t>(sizeof head + i * head.entry_size);
+            (void)!::pread(arguments_.table_fd, static_cast<void*>(&table_.entries[i]), std::min<size_t>(head.entry_size, sizeof(Kept)), at);
             for (int fd : table_.entries[i].fds)
                 if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
             if (!table_.entries[i].exited) watch(table_.entries[i].fds[kPidFd], i);
@@ -187,6 +190,7 @@ private:
                 ::close(supervisor_fd_);
                 link_ = supervisor_fd_ = -1;
                 if (finished_) ::_exit(0);
+                if (next_program_ >= 0) renew();
                 return;
             }
         }
@@ -218,10 +222,36 @@ private:
                 break;
             case GuardMessage::forget: forget(message); break;
             case GuardMessage::finish: finished_ = true; break;
+            case GuardMessage::renew:
+                if (count == 1) {
+                    next_program_ = fds[0];
+                    return true;
+                }
+                break;
             default: break;
         }
         for (size_t i = 0; i < count; i++) ::close(fds[i]);
         return true;
+    }
+
+    /// The containers stay this process's children over exec. Returns when the program cannot be executed.
+    void renew() {
+        const int table = write_table(table_.entries, table_.capacity);
+        ::fcntl(arguments_.listen_fd, F_SETFD, 0);
+        GuardianArguments next = arguments_;
+        next.ready_fd = next.lock_fd = -1;
+        next.table_fd = table;
+        auto argv = guardian_argv(next);
+        std::vector<char*> pointers;
+        for (auto& text : argv) pointers.push_back(text.data());
+        pointers.push_back(nullptr);
+        if (table >= 0) ::syscall(SYS_execveat, next_program_, "", pointers.data(), environ, AT_EMPTY_PATH);
+        close_fd(next_program_);
+        ::close(table);
+        ::fcntl(arguments_.listen_fd, F_SETFD, FD_CLOEXEC);
+        for (size_t i = 0; i < table_.capacity; i++)
+            for (int fd : table_.entries[i].fds)
+                if (fd >= 0) ::fcntl(fd, F_SETFD, FD_CLOEXEC);
     }
 
     Kept* find(const GuardMessage& message) {
@@ -331,7 +361,7 @@ private:
     GuardTable table_;
     std::array<Answered, kAnswered> answered_{};
     size_t next_answered_ = 0;
-    int epoll_ = -1, exits_ = -1, link_ = -1, supervisor_fd_ = -1;
+    int epoll_ = -1, exits_ = -1, link_ = -1, supervisor_fd_ = -1, next_program_ = -1;
     off_t exits_size_ = 0;
     pid_t supervisor_ = -1;
     int64_t supervisor_started_ = 0;
@@ -356,6 +386,23 @@ int listen_at(const store::Paths& paths, const std::string& group) {
 }
 
 }  // namespace
+
+int write_table(const Kept* entries, size_t count) {
+    const int table = ::memfd_create("guardian", 0);
+    TableHead head;
+    bool good = table >= 0 && ::pwrite(table, &head, sizeof head, 0) == static_cast<ssize_t>(sizeof head);
+    off_t at = sizeof head;
+    for (size_t i = 0; good && i < count; i++) {
+        if (!entries[i].used) continue;
+        for (int fd : entries[i].fds)
+            if (fd >= 0) ::fcntl(fd, F_SETFD, 0);
+        good = ::pwrite(table, &entries[i], sizeof(Kept), at) == static_cast<ssize_t>(sizeof(Kept));
+        at += static_cast<off_t>(sizeof(Kept));
+    }
+    if (good) return table;
+    if (table >= 0) ::close(table);
+    return -1;
+}
 
 std::string exits_file(const store::Paths& paths, const std::string& group) { return paths.group_dir(group) + "/exits"; }
 

@@ -8,6 +8,7 @@
 //     supervisor ── DropStdin(id) ───────▶                 its end of a stdin that belongs to an attached client now
 //     supervisor ── Forget(id, pid) ─────▶                 the exit is in the store
 //     supervisor ── Finish ──────────────▶                 nothing runs any more: both end
+//     supervisor ── Renew(fd) ───────────▶                 once it has ended the guardian executes this program
 //     supervisor ◀── Exited(id, pid, status, time) ──
 #include <sys/types.h>
 
@@ -38,7 +39,7 @@ enum KeptFd : uint32_t {
 constexpr size_t kIdLength = 64;
 
 struct GuardMessage {
-    enum Type : uint32_t { keep = 1, drop_stdin, forget, finish, exited };
+    enum Type : uint32_t { keep = 1, drop_stdin, forget, finish, exited, renew };
     uint32_t type = 0;
     uint32_t fd_mask = 0;  ///< bit KeptFd: an fd follows, in this order
     int32_t pid = 0;
@@ -69,6 +70,15 @@ struct Kept {
     std::array<char, kIdLength> id{};
     std::array<int, kKeptFds> fds{-1, -1, -1, -1, -1, -1};
 };
+
+/// Before the entries in a table that goes over an exec; the program behind it may be of another version. Kept only grows at
+/// its end, so that each reads of the other's entries what it knows.
+struct TableHead {
+    uint32_t magic = 0x31544743;  // "CGT1"
+    uint32_t entry_size = sizeof(Kept);
+};
+/// The entries with fds that are open over exec, as an fd for guardian_argv's table_fd.
+int write_table(const Kept* entries, size_t count);
 
 /// A start that a request asked for. The request is made again when its supervisor dies before the answer, and the start is not.
 struct Answered {

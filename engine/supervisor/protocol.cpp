@@ -68,6 +68,7 @@ std::string to_json(const Request& request) {
     if (!request.network.empty()) object["network"] = request.network;
     if (!request.endpoint.empty()) object["endpoint"] = request.endpoint;
     if (request.start) object["start"] = true;
+    if (!request.program.empty()) object["program"] = request.program;
     if (request.token != 0) object["token"] = request.token;
     if (request.position != 0) object["position"] = request.position;
     return json::serialize(object);
@@ -81,6 +82,7 @@ Result<Request> request_from_json(std::string_view text) {
     request.signal = text_of(object, "signal");
     request.network = text_of(object, "network");
     request.endpoint = text_of(object, "endpoint");
+    request.program = text_of(object, "program");
     request.start = flag_of(object, "start");
     request.token = static_cast<uint64_t>(number_of(object, "token").value_or(0));
     request.position = static_cast<uint64_t>(number_of(object, "position").value_or(0));

@@ -25,10 +25,11 @@ struct FrameHead {
 constexpr uint32_t kLongestFrame = 8u << 20;
 
 struct Request {
-    std::string verb;  ///< start, stop, kill, restart, pause, unpause, reload, connect, disconnect, attach
+    std::string verb;  ///< start, stop, kill, restart, pause, unpause, reload, connect, disconnect, attach, hand over
     std::vector<std::string> ids;
     std::vector<int64_t> timeouts_ns;  ///< one an id; -1: the container's own
     std::string signal, network;
+    std::string program;   ///< hand over: the file to run from now on
     std::string endpoint;  ///< JSON of an Endpoint
     bool start = false;    ///< attach: starts it first
     uint64_t token = 0;    ///< start, restart, attach: the same when the request is made again after a supervisor's death

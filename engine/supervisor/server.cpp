@@ -94,8 +94,14 @@ void Server::readable(Id id) {
 }
 
 void Server::handle(Id id, const Request& request) {
-    core_.used();
     const std::string& verb = request.verb;
+    if (verb == "hand over") {
+        // Without an answer when it goes over: the client asks again, and the successor says that all is well.
+        auto done = core_.hand_over(request.program);
+        if (done || done.error().code != Code::interrupted) finish(id, done, {});
+        return;
+    }
+    core_.used();
     if (request.ids.empty()) {
         finish(id, fail(Code::invalid, "message names no container"), {});
         return;

@@ -37,6 +37,12 @@ std::optional<SignalMasks> parse_signal_masks(std::string_view status) {
     SignalMasks masks;
     // Blocked by the one thread that /proc/PID/status speaks of, the first: where a program waits for signals.
     if (!mask(status, "SigBlk", masks.blocked) || !mask(status, "SigIgn", masks.ignored) || !mask(status, "SigCgt", masks.caught)) return std::nullopt;
+    for (const char* name : {"voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"}) {
+        uint64_t number = 0;
+        if (auto text = field(status, name)) (void)std::from_chars(text->data(), text->data() + text->size(), number);
+        masks.switches += number;
+    }
+    if (auto state = field(status, "State")) masks.asleep = state->starts_with("S");
     if (auto pids = field(status, "NSpid")) {
         size_t tab = pids->find_last_of("\t ");
         masks.namespace_init = tab != std::string_view::npos && pids->substr(tab + 1) == "1";

@@ -15,6 +15,8 @@ namespace engine::supervisor {
 /// From /proc/PID/status.
 struct SignalMasks {
     uint64_t blocked = 0, ignored = 0, caught = 0;
+    uint64_t switches = 0;        ///< how often it gave the processor away: one that sets itself up does
+    bool asleep = false;
     bool namespace_init = false;  ///< PID 1 of its own namespace (NSpid ends in 1 and has an outer pid)
     bool has(uint64_t mask, int signal) const { return signal >= 1 && signal <= 64 && ((mask >> (signal - 1)) & 1) != 0; }
 };

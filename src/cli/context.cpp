@@ -149,7 +149,10 @@ Result<run::Context> Context::run_context(Progress& progress) {
     interrupts::install();
     run::Context result;
     result.engine = TRY(engine());
-    result.listener = [&progress](const run::StepEvent& event) { progress.event(event); };
+    result.listener = [&progress, quiet = quiet_pull](const run::StepEvent& event) {
+        if (!(quiet && event.pull)) progress.event(event);
+    };
+    result.parallel = globals.parallel;
     result.cancel = &interrupts::flag();
     result.warn = [](const std::string& text) { warn(text); };
     result.confirm = [this](const std::string& question) { return assume_yes || (is_terminal(STDIN_FILENO) && ask(question)); };

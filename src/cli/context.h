@@ -81,6 +81,8 @@ public:
     bool will_start = false;
     /// A command's --tls-verify; set before the engine is first asked for.
     bool tls_verify = true;
+    /// Without the progress of layers (--quiet-pull).
+    bool quiet_pull = false;
 
 private:
     Result<engine::Engine*> open_engine(const std::string& group);

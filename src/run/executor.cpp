@@ -199,12 +199,15 @@ private:
     void dispatch(std::unique_lock<std::mutex>& lock) {
         std::map<Lane, std::vector<StepId>> batches;
         std::vector<StepId> later;
+        size_t room = work_.parallel < 1 ? SIZE_MAX : static_cast<size_t>(work_.parallel) - std::min(under_way_, static_cast<size_t>(work_.parallel));
         for (StepId id : ready_) {
             Lane lane = state(id).lanes[state(id).stage];
-            if (may_begin(id, lane))
-                batches[lane].push_back(id);
-            else
+            if (!may_begin(id, lane) || (room == 0 && counts(lane))) {
                 later.push_back(id);
+                continue;
+            }
+            if (counts(lane)) --room;
+            batches[lane].push_back(id);
         }
         ready_ = std::move(later);
         if (auto kept = batches.find(Lane::keep); kept != batches.end()) {
@@ -224,12 +227,16 @@ private:
     /// A thread each: these take their time, each its own.
     static bool separate(Lane lane) { return lane == Lane::hook || lane == Lane::wait || lane == Lane::build || lane == Lane::signal; }
 
+    /// Against the limit of steps under way.
+    static bool counts(Lane lane) { return lane != Lane::wait && lane != Lane::keep; }
+
     void launch(std::unique_lock<std::mutex>& lock, Lane lane, const std::vector<StepId>& ids, bool here) {
         for (StepId id : ids) {
             if (!state(id).begun) reporter_.begin(step(id));
             state(id).begun = true;
         }
         ++running_;
+        if (counts(lane)) under_way_ += ids.size();
         busy_.insert(lane);
         if (here) {
             lock.unlock();
@@ -272,6 +279,7 @@ private:
         std::lock_guard lock(mutex_);
         for (size_t i = 0; i < statuses.size(); ++i) finished_.push_back({ids[i], std::move(statuses[i])});
         --running_;
+        if (counts(lane)) under_way_ -= ids.size();
         busy_.erase(busy_.find(lane));
         changed_.notify_one();
     }
@@ -300,7 +308,8 @@ private:
     std::list<StepId> arrived_;      ///< images that are whole while other pulls go on
     std::set<StepId> unresolved_;    ///< pulls whose registry has not answered
     std::multiset<Lane> busy_;
-    size_t running_ = 0;
+    size_t running_ = 0;    ///< calls
+    size_t under_way_ = 0;  ///< steps in them that count
     bool halted_ = false;
     std::list<std::thread> threads_;
     Done done_;

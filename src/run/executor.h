@@ -24,6 +24,7 @@ struct Work {
     Listener listener;
     const std::atomic<bool>* cancel = nullptr;
     std::function<void(const std::string&)> warn;
+    int parallel = -1;  ///< most steps under way at a time, but for waits; below 1: no limit
     /// Builds and tags the image of a service; returns its id.
     std::function<base::Result<std::string>(const model::Project&, const model::Service&)> build;
 };

@@ -9,6 +9,7 @@ namespace {
 using model::Service;
 
 constexpr const char* kWindows = "is for Windows containers only";
+constexpr const char* kHostBinding = "com.docker.network.bridge.host_binding_ipv4";
 constexpr const char* kSwarm = "is for Swarm only";
 
 struct Rule {
@@ -65,6 +66,10 @@ constexpr Rule kRules[] = {
      [](const Service& s) {
          return std::any_of(s.volumes.begin(), s.volumes.end(), [](const model::Mount& m) { return !m.consistency.empty(); });
      }},
+    {"volumes.bind.selinux", "has no effect: labels for SELinux are not set",
+     [](const Service& s) {
+         return std::any_of(s.volumes.begin(), s.volumes.end(), [](const model::Mount& m) { return m.bind && !m.bind->selinux.empty(); });
+     }},
     {"ports.app_protocol", "is a hint that nothing here reads",
      [](const Service& s) {
          return std::any_of(s.ports.begin(), s.ports.end(), [](const model::Port& p) { return !p.app_protocol.empty(); });
@@ -75,9 +80,20 @@ constexpr Rule kRules[] = {
 
 std::vector<std::string> ignored_attributes(const model::Project& project, const Service& service) {
     std::vector<std::string> lines;
+    auto place = [&](const std::string& path) {
+        auto at = project.where(path);
+        return at.file.empty() ? std::string() : at.file + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": ";
+    };
     for (const auto& rule : kRules)
         if (rule.given(service))
-            lines.push_back("service " + base::quote(service.name) + ": " + rule.attribute + " " + rule.why + ", ignored");
+            lines.push_back(place("services." + service.name + "." + rule.attribute) + "service " + base::quote(service.name) + ": " + rule.attribute + " " +
+                            rule.why + ", ignored");
+    for (const auto& [key, endpoint] : service.networks) {
+        auto network = project.networks.find(key);
+        if (network == project.networks.end() || !network->second.driver_opts.contains(kHostBinding)) continue;
+        lines.push_back(place("networks." + key + ".driver_opts") + "network " + base::quote(key) + ": driver_opts " + kHostBinding +
+                        " is not honoured: give the address with the port (\"127.0.0.1:8080:80\"), ignored");
+    }
     auto swarm = [&](const char* kind, const std::string& name, const model::FileObject& object) {
         if (!object.driver.empty() || !object.template_driver.empty())
             lines.push_back(std::string(kind) + " " + base::quote(name) + ": " +

@@ -51,6 +51,7 @@ Work work_of(const Context& context, const model::Project& project, const plan::
     work.cancel = context.cancel;
     work.warn = context.warn;
     work.build = context.build;
+    work.parallel = context.parallel;
     return work;
 }
 
@@ -77,9 +78,11 @@ void warn_of_ignored(const Context& context, const model::Project& project, cons
     std::set<std::string> services;
     for (const auto& step : plan.steps)
         if (step.kind == Kind::create || step.kind == Kind::recreate) services.insert(step.service);
+    std::set<std::string> told;  // a network's is told once for all its services
     for (const auto& name : services)
         if (auto found = project.services.find(name); found != project.services.end())
-            for (const auto& line : ignored_attributes(project, found->second)) warn(context, line);
+            for (const auto& line : ignored_attributes(project, found->second))
+                if (told.insert(line).second) warn(context, line);
 }
 
 /// Asks what only the user can decide; true when the plan must be made again.

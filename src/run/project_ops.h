@@ -27,6 +27,7 @@ struct Context {
     std::function<bool(const std::string&)> confirm;        ///< a question with yes or no; absent: no
     /// Builds the image of a service and tags it; absent: a build step is an Error (unsupported).
     std::function<base::Result<std::string>(const model::Project&, const model::Service&)> build;
+    int parallel = -1;                                      ///< most steps under way at a time (waits are none); -1: no limit
     bool dry_run = false;                                   ///< tell the listener what would be done, change nothing
 };
 

@@ -94,6 +94,33 @@ stack() {
   is "$then $running" "0 1"
 }
 
+@test "down on a disk without a free byte takes everything down" {
+  mkdir small
+  mount -t tmpfs -o size=32m tmpfs small
+  local COMPOSE_ROOT=$PWD/small; export COMPOSE_ROOT
+  yaml <<-'Y'
+	services:
+	  a: {image: "@IMAGE@", command: [sh, -c, "trap exit TERM; while :; do cat /dev/zero >/data/fill; sleep 0.2; done"], volumes: ["data:/data"]}
+	  b: {image: "@IMAGE@", command: sleep 1000, stop_signal: SIGKILL}
+	volumes: {data: {}}
+	Y
+  run compose up -d
+  local up=$status
+  full() { [[ $(df --output=avail small | tail -n 1) -eq 0 ]]; }
+  wait_for 60 full
+  run compose down -v -t 0
+  local down=$status said=$output left; left=$(compose ps -aq)
+  idle() { [[ -z $(engine_pids) ]]; }
+  wait_for 60 idle
+  run compose up -d
+  local again=$status
+  compose down -v -t 0
+  wait_for 60 idle
+  umount small || umount -l small
+  is "$up $down $again" "0 0 0" || { echo "$said"; return 1; }
+  is "$left" ""
+}
+
 @test "a registry that does not answer is an error that names it" {
   yaml <<<'services: {a: {image: "127.0.0.1:1/nobody/home:1"}}'
   run ! compose up -d

@@ -21,6 +21,7 @@ Result<int> create_command(Context& context, const Arguments& arguments) {
     if (arguments.on("build") && arguments.on("no-build")) return fail(Code::invalid, "--build and --no-build are incompatible");
     if (arguments.on("force-recreate") && arguments.on("no-recreate")) return fail(Code::invalid, "--force-recreate and --no-recreate are incompatible");
     context.assume_yes = arguments.on("yes");
+    context.quiet_pull = arguments.on("quiet-pull");
     auto* project = TRY(file_project_with(context, arguments.operands, model::Dependencies::include));
     plan::Options options = base_options(context, arguments, plan::Verb::create);
     options.build = arguments.on("build");

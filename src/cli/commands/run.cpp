@@ -120,11 +120,8 @@ Result<int> run_command(Context& context, const Arguments& arguments) {
         Lock lock;
         if (!context.globals.dry_run) lock = TRY(context.lock());
         auto progress = context.make_progress(arguments.on("quiet"));
+        context.quiet_pull = arguments.on("quiet-pull");
         auto run_context = TRY(context.run_context(*progress));
-        if (arguments.on("quiet-pull"))
-            run_context.listener = [&progress](const run::StepEvent& event) {
-                if (!event.pull) progress->event(event);
-            };
         run::Report report;
         one_off = TRY(run::prepare_run(run_context, *project, options, plan_options, report));
         progress->close();

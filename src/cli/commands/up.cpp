@@ -81,6 +81,7 @@ Result<int> up_command(Context& context, const Arguments& arguments) {
     TRY_VOID(check(arguments));
     context.will_start = true;
     context.assume_yes = arguments.on("yes");
+    context.quiet_pull = arguments.on("quiet-pull");
     auto* project = TRY(file_project_with(context, arguments.operands, arguments.on("no-deps") ? model::Dependencies::ignore : model::Dependencies::include));
     plan::Options options = base_options(context, arguments, plan::Verb::up);
     options.no_deps = arguments.on("no-deps");
@@ -103,7 +104,6 @@ Result<int> up_command(Context& context, const Arguments& arguments) {
     up.exit_code_from = arguments.text("exit-code-from");
     up.abort_on_exit = arguments.on("abort-on-container-exit") || !up.exit_code_from.empty();
     up.abort_on_failure = arguments.on("abort-on-container-failure");
-    up.quiet_pull = arguments.on("quiet-pull");
     up.style = {!arguments.on("no-log-prefix"), !arguments.on("no-color") && colours(STDOUT_FILENO, context.globals.ansi), arguments.on("timestamps")};
     TRY_VOID(choose_services(up, arguments, *project));
     return up_attached(context, *project, up);

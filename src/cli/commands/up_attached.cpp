@@ -58,7 +58,7 @@ private:
             bool started = event.status == "Started" || event.status == "Running" || event.status == "Restarted";
             // a redrawn block and log lines cannot share a screen: the block ends where the lines begin
             if (drawn && started && up_.shown.contains(event.service)) progress->close();
-            if (!(up_.quiet_pull && event.pull)) listener(event);
+            listener(event);
             if (started && !event.container_id.empty()) follow(event.container_id);
         };
         auto report = run::up(run_context, project_, up_.options);

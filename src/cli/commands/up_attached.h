@@ -12,7 +12,7 @@ struct AttachedUp {
     std::set<std::string> shown;    ///< services whose lines are printed
     std::set<std::string> awaited;  ///< services whose end is the end of `up`
     std::vector<std::string> selected;  ///< services that a stop concerns
-    bool abort_on_exit = false, abort_on_failure = false, quiet_pull = false;
+    bool abort_on_exit = false, abort_on_failure = false;
     std::string exit_code_from;
     LogStyle style;
 };

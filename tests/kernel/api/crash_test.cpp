@@ -1,12 +1,14 @@
 // kill -9 of a command at any moment, then the same again: it converges and nothing is left behind.
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "api/engine_impl.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "engine/maintenance.h"
 #include "engine_test_base.h"
 #include "store/store.h"
 
@@ -140,25 +142,103 @@ TEST_F(EngineTest, AfterARebootRunningContainersAreExitedAndStartAgain) {
     log_with(*id, "up");
 }
 
-TEST_F(EngineTest, ContainersWhoseSupervisorAndGuardianWereKilledCanBeStopped) {
-    auto id = run(spec("orphan", "trap 'exit 6' TERM; echo up; while :; do sleep 0.1; done"));
-    log_with(id, "up");
-    // Both of them: the processes that have this test's run folder in their command line.
+/// A number that another process has now: nothing of that one's may be touched.
+TEST_F(EngineTest, AContainersOldPidThatIsAnothersIsLeftAlone) {
+    auto id = engine_->create(spec("reused", "sleep 1000"));
+    ASSERT_TRUE(id);
+    pid_t stranger = fork();
+    if (stranger == 0) {
+        for (;;) pause();
+    }
+    {
+        auto store = store::Store::open({root_, engine_->options().run_dir});
+        ASSERT_TRUE(store);
+        auto info = (*store)->container(*id);
+        info->state.status = ContainerStatus::running;
+        info->state.pid = stranger;
+        info->state.pid_start = process_start_time(stranger) + 1;
+        ASSERT_TRUE((*store)->update_state(*id, info->state));
+    }
+    auto other = open();
+    EXPECT_EQ(other->container(*id)->state.status, ContainerStatus::exited);
+    EXPECT_TRUE(other->stop(*id, Nanoseconds(0)));
+    EXPECT_FALSE(other->kill(*id, "KILL"));
+    EXPECT_EQ(waitpid(stranger, nullptr, WNOHANG), 0) << "it lives";
+    kill(stranger, SIGKILL);
+    waitpid(stranger, nullptr, 0);
+}
+
+/// Kills guardian and supervisor, the processes that have this root in their command line.
+std::vector<pid_t> kill_keepers(const std::string& root) {
     std::vector<pid_t> killed;
-    auto processes = base::list_dir("/proc");
-    ASSERT_TRUE(processes);
-    for (const auto& name : *processes) {
+    for (const auto& name : base::list_dir("/proc").value_or(std::vector<std::string>{})) {
         auto pid = base::parse_int(name);
         if (!pid || *pid == getpid()) continue;
         auto line = base::read_file("/proc/" + name + "/cmdline", 1u << 20);
-        if (line && line->find(root_) != std::string::npos) killed.push_back(static_cast<pid_t>(*pid));
+        if (line && line->find(root) != std::string::npos) killed.push_back(static_cast<pid_t>(*pid));
     }
-    ASSERT_EQ(killed.size(), 2u) << "guardian and supervisor";
     // Stopped first: neither may see the other's end and start another.
     for (int signal : {SIGSTOP, SIGKILL})
         for (pid_t pid : killed) kill(pid, signal);
     for (pid_t pid : killed)
         while (process_start_time(pid) != 0) std::this_thread::yield();
+    return killed;
+}
+
+TEST_F(EngineTest, AfterARestartOfTheMachineRestoreStartsWhatItsPolicyWants) {
+    struct Row {
+        const char *name, *policy;
+        bool stopped, back;
+    };
+    const Row rows[] = {{"always", "always", false, true},       {"always-stopped", "always", true, true}, {"unless", "unless-stopped", false, true},
+                        {"unless-stopped", "unless-stopped", true, false}, {"failing", "on-failure", false, true},   {"none", "no", false, false}};
+    std::map<std::string, std::string> ids;
+    for (const auto& row : rows) {
+        auto wanted = spec(row.name, "trap 'exit 0' TERM; echo up; while :; do sleep 0.1; done");
+        wanted.restart.name = row.policy;
+        ids[row.name] = run(wanted);
+    }
+    auto joins = spec("joins", "trap 'exit 0' TERM; echo up; while :; do sleep 0.1; done");
+    joins.restart.name = "always";
+    joins.network_mode = "container:" + ids["always"];
+    ids["joins"] = run(joins);
+    for (const auto& [name, id] : ids) log_with(id, "up");
+    for (const auto& row : rows)
+        if (row.stopped) ASSERT_TRUE(engine_->stop(ids[row.name], std::nullopt));
+    std::vector<pid_t> pids;
+    for (const auto& [name, id] : ids)
+        if (pid_t pid = engine_->container(id)->state.pid) pids.push_back(pid);
+    // The machine goes down: every process and all that is only in memory.
+    EXPECT_EQ(kill_keepers(root_).size(), 2u);
+    for (pid_t pid : pids) kill(pid, SIGKILL);
+    const std::string run_dir = engine_->options().run_dir;
+    for (pid_t pid : pids)
+        while (base::read_file("/proc/" + std::to_string(pid) + "/stat", 4096).value_or(") Z").find(") Z") == std::string::npos) std::this_thread::yield();
+    engine_.reset();
+    for (const auto& pin : base::list_dir(run_dir + "/netns").value_or(std::vector<std::string>{})) umount2((run_dir + "/netns/" + pin).c_str(), MNT_DETACH);
+    ASSERT_TRUE(base::remove_tree(run_dir));
+
+    std::vector<std::string> told;
+    auto restored = engine::restore({.root = root_}, [&](const Restored& each) { told.push_back(each.name); });
+    ASSERT_TRUE(restored) << restored.error().message();
+    for (const auto& each : *restored) {
+        EXPECT_TRUE(each.status) << each.name << ": " << each.status.error().message();
+        EXPECT_EQ(each.project, "kt");
+    }
+    engine_ = open();
+    for (const auto& row : rows)
+        EXPECT_EQ(engine_->container(ids[row.name])->state.status, row.back ? ContainerStatus::running : ContainerStatus::exited) << row.name;
+    EXPECT_EQ(engine_->container(ids["joins"])->state.status, ContainerStatus::running);
+    EXPECT_EQ(told.size(), 5u);
+    auto again = engine::restore({.root = root_}, {});
+    ASSERT_TRUE(again);
+    EXPECT_TRUE(again->empty()) << "what runs is left alone";
+}
+
+TEST_F(EngineTest, ContainersWhoseSupervisorAndGuardianWereKilledCanBeStopped) {
+    auto id = run(spec("orphan", "trap 'exit 6' TERM; echo up; while :; do sleep 0.1; done"));
+    log_with(id, "up");
+    ASSERT_EQ(kill_keepers(root_).size(), 2u) << "guardian and supervisor";
     auto other = open();
     EXPECT_EQ(other->container(id)->state.status, ContainerStatus::running) << "its process lives";
     auto stopped = other->stop(id, std::nullopt);

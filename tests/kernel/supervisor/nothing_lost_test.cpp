@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <random>
@@ -156,6 +157,62 @@ TEST_F(Loaded, guardian_killed_under_log_load) {
     auto ended = wait_exited(writer);
     // By PIDFD_GET_INFO where the kernel has it (6.15); else said to be unknown.
     EXPECT_TRUE(ended.exit_code == 33 || ended.exit_code == 255) << ended.exit_code;
+    expect_whole(writer);
+}
+
+std::string program_of(pid_t pid) {
+    char path[4096] = {};
+    return ::readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), path, sizeof path - 1) > 0 ? path : "";
+}
+
+TEST_F(Loaded, a_new_program_takes_over_under_log_load) {
+    auto writer = run("writer", counting(34), with_signal());
+    auto restarts = run("restarts", "while ! test -e /signal/again; do sleep 0.05; done; rm /signal/again; exit 3", [this](ContainerSpec& spec) {
+        with_signal()(spec);
+        spec.restart.name = "on-failure";
+    });
+    wait_log(writer, "line 10");
+    const pid_t keeper = guardian();
+    ASSERT_TRUE(client_->hand_over(program_of(::getpid()))) << "it is this program already: fine";
+    const std::string next = paths_.root + "/next";
+    ASSERT_TRUE(base::write_file(next, base::read_file("/proc/self/exe", 1u << 30).value_or("")));
+    ASSERT_EQ(::chmod(next.c_str(), 0755), 0);
+    auto handed = client_->hand_over(next);
+    ASSERT_TRUE(handed) << handed.error().message();
+    EXPECT_EQ(guardian(), keeper) << "the containers' parent stays";
+    EXPECT_EQ(program_of(keeper), next);
+    EXPECT_EQ(program_of(supervisor()), next);
+    // The policy goes on, new ones start, exit codes and logs are exact.
+    ASSERT_TRUE(base::write_file(signal_ + "/again", ""));
+    wait(restarts, [](const ContainerState& now) { return now.status == ContainerStatus::running && now.restart_count == 1; }, "the restart");
+    auto other = run("other", "exit 6");
+    EXPECT_EQ(wait_exited(other).exit_code, 6);
+    ASSERT_TRUE(base::write_file(signal_ + "/stop", ""));
+    EXPECT_EQ(wait_exited(writer).exit_code, 34);
+    expect_whole(writer);
+    ASSERT_TRUE(client_->stop(restarts, Nanoseconds(0)));
+}
+
+TEST_F(Loaded, stopped_continued_and_killed_at_random_under_log_load) {
+    std::minstd_rand random(11);
+    auto writer = run("writer", counting(35), with_signal());
+    for (int i = 0; i < 20; i++) {
+        pid_t victim = 0;
+        wait_for([&] { return (victim = supervisor()) != 0; }, "a supervisor");
+        const pid_t keeper = guardian();
+        const auto what = random() % 4;
+        for (pid_t each : {victim, keeper})
+            if (what != (each == victim ? 1u : 0u)) ::kill(each, SIGSTOP);
+        auto id = create("short" + std::to_string(i), "exit " + std::to_string(i % 5));
+        std::thread starter([&] { start(id); });
+        ::usleep(static_cast<useconds_t>(random() % 20'000));
+        if (what == 3) kill_hard(victim);
+        for (pid_t each : {keeper, victim}) ::kill(each, SIGCONT);
+        starter.join();
+        EXPECT_EQ(wait_exited(id).exit_code, i % 5) << i;
+    }
+    ASSERT_TRUE(base::write_file(signal_ + "/stop", ""));
+    EXPECT_EQ(wait_exited(writer).exit_code, 35);
     expect_whole(writer);
 }
 

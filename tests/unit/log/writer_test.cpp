@@ -177,7 +177,14 @@ TEST(LogSettings, what_a_logging_section_may_say) {
         {{"local", {{"tag", "x"}}}, "unknown log opt 'tag' for local log driver", 0, 0},
         {{"json-file", {{"max-file", "0"}}}, "max-file cannot be less than 1", 0, 0},
         {{"json-file", {{"max-size", "lots"}}}, "max-size", 0, 0},
-        {{"syslog", {}}, "logging driver \"syslog\" is not supported", 0, 0},
+        {{"gelf", {}}, "logging driver \"gelf\" is not supported", 0, 0},
+        {{"syslog", {{"syslog-address", "udp://127.0.0.1:514"}, {"tag", "{{.Name}}"}}}, nullptr, 20u << 20, 5},
+        {{"syslog", {{"syslog-address", "tcp+tls://h:1"}}}, "TLS is not there", 0, 0},
+        {{"syslog", {{"syslog-address", "127.0.0.1"}}}, "syslog-address should be in form proto://address", 0, 0},
+        {{"syslog", {{"syslog-facility", "nobody"}}}, "invalid syslog facility", 0, 0},
+        {{"syslog", {{"syslog-format", "x"}}}, "Invalid syslog format", 0, 0},
+        {{"syslog", {{"max-size", "1m"}}}, "unknown log opt 'max-size' for syslog log driver", 0, 0},
+        {{"journald", {{"labels", "team"}}}, nullptr, 20u << 20, 5},
     };
     for (const auto& row : rows) {
         auto settings = LogSettings::parse(row.config, container);

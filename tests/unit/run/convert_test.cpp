@@ -205,11 +205,16 @@ TEST(Convert, WhatHasNoEffectIsNamed) {
         return base::join(ignored_attributes(project, project.services.at("a")), "\n");
     };
     EXPECT_EQ(lines("command: x"), "");
-    EXPECT_EQ(lines("cpu_count: 2"), "service \"a\": cpu_count is for Windows containers only, ignored");
+    EXPECT_EQ(lines("cpu_count: 2"), "-:1:37: service \"a\": cpu_count is for Windows containers only, ignored");
     EXPECT_EQ(lines("deploy: {placement: {constraints: [x]}, update_config: {parallelism: 1}}"),
-              "service \"a\": deploy.placement is for Swarm only, ignored\nservice \"a\": deploy.update_config is for Swarm only, ignored");
-    EXPECT_EQ(lines("network_mode: host, ports: ['80:80']"), "service \"a\": ports are discarded with this network_mode, ignored");
-    EXPECT_EQ(lines("use_api_socket: true"), "service \"a\": use_api_socket needs an engine with a socket, which this one is not, ignored");
+              "-:1:35: service \"a\": deploy.placement is for Swarm only, ignored\n-:1:66: service \"a\": deploy.update_config is for Swarm only, ignored");
+    EXPECT_EQ(lines("network_mode: host, ports: ['80:80']"), "-:1:53: service \"a\": ports are discarded with this network_mode, ignored");
+    EXPECT_EQ(lines("use_api_socket: true"), "-:1:42: service \"a\": use_api_socket needs an engine with a socket, which this one is not, ignored");
+    EXPECT_EQ(lines("volumes: ['.:/a:z']"), "-:1:26: service \"a\": volumes.bind.selinux has no effect: labels for SELinux are not set, ignored");
+    auto project = project_of("services: {a: {image: i, networks: [n]}}\nnetworks: {n: {driver_opts: {com.docker.network.bridge.host_binding_ipv4: 127.0.0.1}}}");
+    const std::string line = base::join(ignored_attributes(project, project.services.at("a")), "\n");
+    EXPECT_EQ(line.find("-:2:"), 0u) << line;
+    EXPECT_NE(line.find("network \"n\": driver_opts com.docker.network.bridge.host_binding_ipv4 is not honoured"), std::string::npos) << line;
 }
 
 }  // namespace

@@ -58,6 +58,20 @@ TEST_F(Executor, FiftyServicesAreOneCallOfEachKind) {
     EXPECT_TRUE(engine.network_store.empty());
 }
 
+TEST_F(Executor, NoMoreThanTheLimitIsUnderWay) {
+    std::string yaml = "services:\n";
+    for (int i = 0; i < 7; ++i) yaml += "  s" + std::to_string(i) + ": {image: i}\n";
+    images({"i"});
+    auto limited = context();
+    limited.parallel = 3;
+    auto report = run::up(limited, project_of(yaml), options);
+    ASSERT_TRUE(report && report->ok());
+    // Seven of a kind are calls of at most three.
+    EXPECT_GE(engine.count("create_many"), 3u);
+    EXPECT_GE(engine.count("start_many"), 3u);
+    EXPECT_EQ(engine.store.size(), 7u);
+}
+
 TEST_F(Executor, ImagesAreOnePull) {
     for (const char* name : {"i", "j", "k"}) engine.remote_images[name].id = std::string("sha256:") + name;
     EXPECT_TRUE(up("services: {a: {image: i}, b: {image: j}, c: {image: k}}").ok());
