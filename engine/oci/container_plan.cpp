@@ -13,6 +13,7 @@
 #include "oci/hooks.h"
 #include "oci/mount_words.h"
 #include "runtime/cgroup_layout.h"
+#include "runtime/inside_path.h"
 #include "runtime/mount_source.h"
 #include "runtime/terminal.h"
 
@@ -23,22 +24,6 @@ using base::Result;
 using runtime::Op;
 using runtime::PlanData;
 using runtime::Step;
-
-/// What lxcfs and the like mount over; anything else below /proc is refused (CVE-2019-16884 and its kin).
-constexpr std::string_view kProcFiles[] = {"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
-                                           "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled"};
-
-std::string clean_path(std::string_view path) {
-    std::vector<std::string> parts;
-    for (auto& part : base::split(path, '/')) {
-        if (part.empty() || part == ".") continue;
-        if (part != "..")
-            parts.push_back(part);
-        else if (!parts.empty())
-            parts.pop_back();
-    }
-    return "/" + base::join(parts, "/");
-}
 
 /// mknod's device number is the kernel's "new" encoding.
 uint64_t device_number(int64_t major, int64_t minor) {
@@ -72,7 +57,7 @@ struct RootBuilder {
 
     base::Status bind(const MountEntry& mount, const MountWords& words) {
         BindSource source = TRY(open_bind_source(mount, words, spec, input.bundle));
-        bool below_proc = std::find(std::begin(kProcFiles), std::end(kProcFiles), mount.destination) != std::end(kProcFiles);
+        bool below_proc = std::find(std::begin(runtime::kProcFiles), std::end(runtime::kProcFiles), mount.destination) != std::end(runtime::kProcFiles);
         bool allow = below_proc || (mount.destination == "/proc" && source.is_procfs);
         int fd = plan.keep(std::move(source.tree));
         Step& step = plan.add(Op::mount_tree, mount.destination,
@@ -130,7 +115,7 @@ struct RootBuilder {
 
     base::Status mounts() {
         for (MountEntry mount : spec.mounts) {
-            mount.destination = clean_path(mount.destination);
+            mount.destination = runtime::clean_path(mount.destination);
             MountWords words = read_mount_words(mount.options);
             std::string what = "error mounting " + base::quote(mount.source) + " to rootfs at " + base::quote(mount.destination);
             if (mount.destination == "/") return base::fail(Code::invalid, what + ": the root itself is not a place to mount on");
@@ -186,7 +171,7 @@ struct RootBuilder {
             step.more = source;
             return;
         }
-        Step& step = in_dev(Op::make_node, clean_path(device.path), runtime::kKeep);
+        Step& step = in_dev(Op::make_node, runtime::clean_path(device.path), runtime::kKeep);
         step.a = type | device.mode;
         step.b = device.type == 'p' ? 0 : device_number(device.major, device.minor);
         step.c = static_cast<uint64_t>(device.uid) | static_cast<uint64_t>(device.gid) << 32;
@@ -200,7 +185,7 @@ struct RootBuilder {
         // A configuration's own node of the same name wins.
         for (auto [path, major, minor] : kStandard) {
             const char* name = path;
-            if (std::any_of(spec.devices.begin(), spec.devices.end(), [&](const DeviceNode& device) { return clean_path(device.path) == name; })) continue;
+            if (std::any_of(spec.devices.begin(), spec.devices.end(), [&](const DeviceNode& device) { return runtime::clean_path(device.path) == name; })) continue;
             DeviceNode device;
             device.path = path;
             device.major = major;
@@ -264,12 +249,12 @@ struct RootBuilder {
         // A link on the way is followed inside the root only; in procfs and sysfs none is.
         auto links = [](const std::string& path) { return path.starts_with("/proc/") || path.starts_with("/sys/") ? uint16_t{runtime::kNoSymlinks} : uint16_t{0}; };
         for (const std::string& path : spec.readonly_paths) {
-            std::string clean = clean_path(path);
+            std::string clean = runtime::clean_path(path);
             plan.add(Op::read_only, clean.substr(1), links(clean));
         }
         int16_t empty = plan.new_slot();
         for (const std::string& path : spec.masked_paths) {
-            std::string clean = clean_path(path);
+            std::string clean = runtime::clean_path(path);
             plan.add(Op::mask, clean.substr(1), links(clean)).slot = empty;
         }
     }

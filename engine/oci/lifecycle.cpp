@@ -15,7 +15,7 @@
 #include "oci/inside.h"
 #include "oci/verbs.h"
 #include "runtime/plan_data.h"
-#include "runtime/stub.h"
+#include "runtime/sealed_exec.h"
 
 namespace engine::oci {
 namespace {
@@ -48,9 +48,9 @@ base::Status destroy(const Store& store, const Record& record) {
     return {};
 }
 
-/// What the stub says after the byte: nothing and the end of the file when the program runs.
+/// What the sealed page says after the byte: nothing and the end of the file when the program runs.
 base::Status read_report(const Spec& spec, int report, const base::PidFd& process) {
-    runtime::StubReport said{};
+    runtime::SealedExecReport said{};
     pollfd wait[2] = {{report, POLLIN, 0}, {process.fd(), POLLIN, 0}};
     for (;;) {
         int n = ::poll(wait, 2, -1);

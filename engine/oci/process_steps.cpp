@@ -11,7 +11,7 @@
 #include "runtime/process_plan.h"
 #include "runtime/rlimit.h"
 #include "runtime/seccomp.h"
-#include "runtime/stub.h"
+#include "runtime/sealed_exec.h"
 
 #ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
 #define SECCOMP_FILTER_FLAG_SPEC_ALLOW (1UL << 2)
@@ -162,8 +162,8 @@ base::Status add_process_steps(PlanData& plan, const ProcessInput& input) {
     capabilities.c = sets.inheritable & own;
     if ((sets.ambient & own) != 0) plan.add(Op::ambient).a = sets.ambient & sets.inheritable & sets.permitted & own;
     plan.add(Op::signal_mask);
-    plan.stub_fd = TRY(runtime::stub_file());
-    plan.add(Op::execute, base::proc_path(plan.stub_fd));
+    plan.sealed_exec_fd = TRY(runtime::sealed_exec_file());
+    plan.add(Op::execute, base::proc_path(plan.sealed_exec_fd));
     return {};
 }
 

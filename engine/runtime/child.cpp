@@ -464,7 +464,7 @@ struct Child {
 
     long close_fds(const Step& step) const {
         // Really closed, not marked: what follows (chdir, exec) must not find a leaked folder in /proc/self/fd (CVE-2024-21626).
-        long kept[6] = {head->report_fd, head->stub_fd, head->go_fd, head->late_fd, static_cast<long>(step.b) - 1, static_cast<long>(step.c) - 1};
+        long kept[6] = {head->report_fd, head->sealed_exec_fd, head->go_fd, head->late_fd, static_cast<long>(step.b) - 1, static_cast<long>(step.c) - 1};
         for (int i = 1; i < 6; ++i)
             for (int j = i; j > 0 && kept[j - 1] > kept[j]; --j) {
                 long other = kept[j];
@@ -544,7 +544,7 @@ struct Child {
     }
 
     long execute(const Step& step) const {
-        // The stub goes on from here, with the report's fd (stub.h).
+        // The sealed page goes on from here, with the report's fd (sealed_exec.h).
         long error = 0;
         if (head->go_fd >= 0) {
             error = raw(SYS_fcntl, head->go_fd, F_SETFD, 0);
@@ -554,7 +554,7 @@ struct Child {
         }
         if (error < 0) return error;
         head->reached_exec = 1;
-        error = raw(SYS_execveat, head->stub_fd, p(""), p(head->argv), p(head->envp), AT_EMPTY_PATH);
+        error = raw(SYS_execveat, head->sealed_exec_fd, p(""), p(head->argv), p(head->envp), AT_EMPTY_PATH);
         // A filter of the user's may know execve only.
         if (error == -EPERM || error == -EACCES || error == -ENOSYS) error = raw(SYS_execve, p(text(step.text)), p(head->argv), p(head->envp));
         head->reached_exec = 0;

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "runtime/clone.h"
 #include "runtime/plan_data.h"
-#include "runtime/stub.h"
+#include "runtime/sealed_exec.h"
 
 namespace engine::runtime {
 namespace {
@@ -99,12 +99,12 @@ Result<ClonedChild> clone_child(PlanData& plan, bool sibling) {
 }
 
 base::Status wait_for_exec(const PlanData& plan, int report) {
-    // EOF: the program's exec closed the child's end, or the child is gone. Bytes: the stub says why it could not execute.
-    StubReport stub{};
+    // EOF: the program's exec closed the child's end, or the child is gone. Bytes: the sealed page says why it could not execute.
+    SealedExecReport said{};
     ssize_t n;
-    do n = ::read(report, &stub, sizeof stub);
+    do n = ::read(report, &said, sizeof said);
     while (n < 0 && errno == EINTR);
-    if (n == static_cast<ssize_t>(sizeof stub)) return plan.exec_failure(stub.error, static_cast<Detail>(stub.detail));
+    if (n == static_cast<ssize_t>(sizeof said)) return plan.exec_failure(said.error, static_cast<Detail>(said.detail));
     const ArenaHead* head = plan.head();
     if (__atomic_load_n(&head->failed_step, __ATOMIC_ACQUIRE) >= 0) return plan.failure();
     if (head->reached_exec == 0) return base::fail(Code::interrupted, "the new process was killed before its program started");

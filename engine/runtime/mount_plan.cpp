@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "runtime/cgroup_layout.h"
+#include "runtime/inside_path.h"
 #include "runtime/mount_options.h"
 #include "runtime/mount_source.h"
 
@@ -23,21 +24,6 @@ using base::Code;
 
 constexpr uint64_t kStrict = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
-/// runc's list: what lxcfs and the like mount over; anything else below /proc is refused (CVE-2019-16884 and its kin).
-constexpr std::string_view kProcTargets[] = {"/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg",
-                                             "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled"};
-
-std::string clean(std::string_view path) {
-    std::vector<std::string> parts;
-    for (auto& part : base::split(path, '/')) {
-        if (part.empty() || part == ".") continue;
-        if (part != "..")
-            parts.push_back(part);
-        else if (!parts.empty())
-            parts.pop_back();
-    }
-    return "/" + base::join(parts, "/");
-}
 size_t depth(std::string_view path) { return static_cast<size_t>(std::count(path.begin(), path.end(), '/')); }
 bool below(std::string_view path, std::string_view folder) {
     return path == folder || (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
@@ -167,7 +153,7 @@ struct Builder {
         for (ResolvedMount& resolved : mounts) {
             const Mount& mount = resolved.mount;
             if (mount.target == "/") return base::fail(Code::invalid, "invalid mount: destination can't be '/'");
-            bool allow_proc = std::find(std::begin(kProcTargets), std::end(kProcTargets), mount.target) != std::end(kProcTargets);
+            bool allow_proc = std::find(std::begin(kProcFiles), std::end(kProcFiles), mount.target) != std::end(kProcFiles);
             if (mount.type == Mount::Type::tmpfs) {
                 MountOptions options = TRY(tmpfs_options(mount));
                 new_mount("tmpfs", mount.target, options.attributes, options.filesystem, kMakeFolder);
@@ -180,7 +166,7 @@ struct Builder {
             step.fd = fd;
         }
         for (const FileBind& file : context.input.files) {
-            std::string target = clean(file.target);
+            std::string target = clean_path(file.target);
             // A mount of the user's at the very place wins (a bind over /etc/hosts).
             if (std::any_of(mounts.begin(), mounts.end(), [&](const ResolvedMount& mount) { return mount.mount.target == target; })) continue;
             uint32_t source = plan.intern(file.host_path);
@@ -256,7 +242,7 @@ base::Status add_mounts(PlanData& plan, MountContext& context, std::vector<Resol
     for (ResolvedMount& mount : mounts) {
         if (mount.mount.target.empty() || mount.mount.target[0] != '/')
             return base::fail(Code::invalid, "invalid mount path: " + base::quote(mount.mount.target) + " mount path must be absolute");
-        mount.mount.target = clean(mount.mount.target);
+        mount.mount.target = clean_path(mount.mount.target);
         shares = shares || (TRY(propagation_flags(mount.mount.propagation)) & (MS_SHARED | MS_SLAVE)) != 0;
     }
     // behaviour.md §3: sorted by depth, so that /data/sub comes over /data.

@@ -60,7 +60,7 @@ enum class Op : uint16_t {
     capabilities,     ///< effective a, permitted b, inheritable c; ambient empty
     ambient,          ///< raise a
     signal_mask,      ///< unblock all
-    execute,          ///< the stub (`text`: its path by fd), which tries each path of the list at `more`
+    execute,          ///< the sealed page (`text`: its path by fd), which tries each path of the list at `more`
 };
 
 /// Bits of Step::flags.
@@ -112,15 +112,15 @@ struct ArenaHead {
     int32_t error;        ///< errno
     Detail detail;
     uint32_t reached_exec;
-    int32_t report_fd, stub_fd;
-    int32_t go_fd, late_fd;  ///< -1, or: the stub waits for a byte on go_fd before it executes, and reports to late_fd then
+    int32_t report_fd, sealed_exec_fd;
+    int32_t go_fd, late_fd;  ///< -1, or: the sealed page waits for a byte on go_fd before it executes, and reports to late_fd then
     int32_t listener_fd;     ///< of a seccomp filter, in the child's table; -1: none
-    char report_text[28];    ///< report_fd, or "late_fd,go_fd", in digits: the stub's first argument
+    char report_text[28];    ///< report_fd, or "late_fd,go_fd", in digits: the sealed page's first argument
     int32_t proc_slot, root_fd;
     uint32_t step_count;
     Step* steps;
     char* text;  ///< base of all offsets
-    char** argv;  ///< the stub's: report_text, paths, "", the program's
+    char** argv;  ///< the sealed page's: report_text, paths, "", the program's
     char** envp;
     int32_t slots[kSlots];
     char path[4096], name[256];  ///< the child's scratch

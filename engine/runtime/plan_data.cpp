@@ -259,7 +259,7 @@ base::Status PlanData::seal() {
     arena->envp = pointer;
     copy(env);
     *pointer++ = nullptr;
-    arena->stub_fd = stub_fd;
+    arena->sealed_exec_fd = sealed_exec_fd;
     return {};
 }
 

@@ -15,7 +15,7 @@ struct PlanData {
     std::string pool = std::string(1, '\0');  ///< offset 0 is ""
     std::vector<std::string> argv, env;
     std::vector<std::string> candidates;  ///< paths that execve is tried with
-    int stub_fd = -1;
+    int sealed_exec_fd = -1;
     std::vector<base::UniqueFd> owned;  ///< what steps refer to; closed when the child has its copies
     base::UniqueFd terminal;            ///< pty master
     uint64_t clone_flags = 0;
@@ -51,7 +51,7 @@ struct PlanData {
     size_t stack_size() const;
     /// The Error of the step that the child reported.
     base::Error failure() const;
-    /// The Error of a program that the stub could not execute; Docker's words.
+    /// The Error of a program that the sealed page could not execute; Docker's words.
     base::Error exec_failure(int error, Detail detail) const;
 
 private:

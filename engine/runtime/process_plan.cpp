@@ -12,7 +12,7 @@
 #include "runtime/clone.h"
 #include "runtime/rlimit.h"
 #include "runtime/seccomp.h"
-#include "runtime/stub.h"
+#include "runtime/sealed_exec.h"
 
 #ifndef SECCOMP_FILTER_FLAG_SPEC_ALLOW
 #define SECCOMP_FILTER_FLAG_SPEC_ALLOW (1UL << 2)
@@ -180,8 +180,8 @@ base::Status add_process(PlanData& plan, const ProcessSettings& settings) {
     sets.a = sets.b = identity.uid == 0 ? capabilities : 0;
     plan.add(Op::signal_mask);
     plan.candidates = exec_candidates(plan.argv.empty() ? "" : plan.argv[0], plan.env);
-    plan.stub_fd = TRY(stub_file());
-    plan.add(Op::execute, base::proc_path(plan.stub_fd));
+    plan.sealed_exec_fd = TRY(sealed_exec_file());
+    plan.add(Op::execute, base::proc_path(plan.sealed_exec_fd));
     return {};
 }
 

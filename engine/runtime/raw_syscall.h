@@ -1,5 +1,5 @@
 #pragma once
-// System calls without libc: no errno, no TLS. For code that runs in the child and in the stub only.
+// System calls without libc: no errno, no TLS. For code that runs in the child and in the sealed page only.
 #include <sys/syscall.h>
 
 #include <cstddef>

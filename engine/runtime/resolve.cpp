@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "runtime/inside_path.h"
 #include "runtime/signals.h"
 
 namespace engine::runtime {
@@ -14,19 +15,6 @@ using base::Result;
 constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::string_view name_of(std::string_view entry) { return entry.substr(0, entry.find('=')); }
-
-/// Lexical: the kernel resolves links later, inside the root.
-std::string clean_path(std::string_view path) {
-    std::vector<std::string> parts;
-    for (auto& part : base::split(path, '/')) {
-        if (part.empty() || part == ".") continue;
-        if (part != "..")
-            parts.push_back(part);
-        else if (!parts.empty())
-            parts.pop_back();
-    }
-    return "/" + base::join(parts, "/");
-}
 
 bool covered(const ContainerSpec& spec, const std::string& path) {
     auto same = [&](const std::string& target) { return clean_path(target) == path; };

@@ -269,8 +269,8 @@ std::vector<std::string> undefined_symbols(std::string_view object) {
     return out;
 }
 
-/// What the stub's code refers to outside of its own section (rodata, a jump table): it is copied without them.
-size_t relocations_of_stub(std::string_view object) {
+/// What the sealed page's code refers to outside of its own section (rodata, a jump table): it is copied without them.
+size_t relocations_of_sealed(std::string_view object) {
     Elf64_Ehdr header;
     memcpy(&header, object.data(), sizeof header);
     std::vector<Elf64_Shdr> sections(header.e_shnum);
@@ -278,14 +278,14 @@ size_t relocations_of_stub(std::string_view object) {
     auto name = [&](const Elf64_Shdr& section) { return std::string(object.data() + sections[header.e_shstrndx].sh_offset + section.sh_name); };
     size_t outside = 0;
     for (const Elf64_Shdr& section : sections) {
-        if (section.sh_type != SHT_RELA || name(section) != ".relacompose_stub") continue;
+        if (section.sh_type != SHT_RELA || name(section) != ".relacompose_sealed") continue;
         const Elf64_Shdr& symbols = sections[section.sh_link];
         for (size_t i = 0; i < section.sh_size / sizeof(Elf64_Rela); ++i) {
             Elf64_Rela relocation;
             memcpy(&relocation, object.data() + section.sh_offset + i * sizeof relocation, sizeof relocation);
             Elf64_Sym symbol;
             memcpy(&symbol, object.data() + symbols.sh_offset + ELF64_R_SYM(relocation.r_info) * sizeof symbol, sizeof symbol);
-            if (symbol.st_shndx >= sections.size() || name(sections[symbol.st_shndx]) != "compose_stub") ++outside;
+            if (symbol.st_shndx >= sections.size() || name(sections[symbol.st_shndx]) != "compose_sealed") ++outside;
         }
     }
     return outside;
@@ -297,10 +297,10 @@ TEST(Child, RefersToNoSymbolOutside) {
     ASSERT_GT(::readlink("/proc/self/exe", self, sizeof self - 1), 0);
     std::string build(self);
     build.erase(build.rfind("/tests/"));
-    for (const char* name : {"child", "stub_code"}) {
+    for (const char* name : {"child", "sealed_exec_code"}) {
         auto object = base::read_file(build + "/engine/CMakeFiles/engine_runtime.dir/runtime/" + name + ".cpp.o");
         ASSERT_TRUE(object) << object.error().message();
-        EXPECT_EQ(relocations_of_stub(*object), 0U) << name;
+        EXPECT_EQ(relocations_of_sealed(*object), 0U) << name;
         for (const std::string& symbol : undefined_symbols(*object)) EXPECT_EQ(symbol, "_GLOBAL_OFFSET_TABLE_") << name << " would call into a library";
     }
 }

@@ -1,4 +1,4 @@
-#include "runtime/stub.h"
+#include "runtime/sealed_exec.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -17,18 +17,18 @@
 #endif
 
 extern "C" {
-extern const char __start_compose_stub[] __attribute__((visibility("hidden")));
-extern const char __stop_compose_stub[] __attribute__((visibility("hidden")));
-extern const char compose_stub_entry[] __attribute__((visibility("hidden")));
+extern const char __start_compose_sealed[] __attribute__((visibility("hidden")));
+extern const char __stop_compose_sealed[] __attribute__((visibility("hidden")));
+extern const char compose_sealed_entry[] __attribute__((visibility("hidden")));
 }
 
 namespace engine::runtime {
 namespace {
 
-/// An ELF file of one segment around the stub's code.
-std::string stub_image() {
+/// An ELF file of one segment around the sealed page's code.
+std::string sealed_exec_image() {
     constexpr uint64_t kBase = 0x400000;
-    std::string code(__start_compose_stub, static_cast<size_t>(__stop_compose_stub - __start_compose_stub));
+    std::string code(__start_compose_sealed, static_cast<size_t>(__stop_compose_sealed - __start_compose_sealed));
     Elf64_Ehdr header{};
     memcpy(header.e_ident, ELFMAG, SELFMAG);
     header.e_ident[EI_CLASS] = ELFCLASS64;
@@ -47,7 +47,7 @@ std::string stub_image() {
     header.e_phnum = 2;
     size_t at_code = 256;
     static_assert(sizeof(Elf64_Ehdr) + 2 * sizeof(Elf64_Phdr) <= 256);
-    header.e_entry = kBase + at_code + static_cast<uint64_t>(compose_stub_entry - __start_compose_stub);
+    header.e_entry = kBase + at_code + static_cast<uint64_t>(compose_sealed_entry - __start_compose_sealed);
     Elf64_Phdr segments[2]{};
     segments[0].p_type = PT_LOAD;
     segments[0].p_flags = PF_R | PF_X;
@@ -70,7 +70,7 @@ struct Made {
 };
 }  // namespace
 
-base::Result<int> stub_file() {
+base::Result<int> sealed_exec_file() {
     static std::mutex mutex;
     static Made made;
     std::lock_guard lock(mutex);
@@ -81,7 +81,7 @@ base::Result<int> stub_file() {
     if (fd < 0 && errno == EINVAL) fd = ::memfd_create("container-start", MFD_CLOEXEC | MFD_ALLOW_SEALING);  // before Linux 6.3
     base::UniqueFd file(fd);
     if (!file) return base::fail_errno("make the memory file that starts containers");
-    TRY_VOID(base::write_all(file.get(), stub_image()));
+    TRY_VOID(base::write_all(file.get(), sealed_exec_image()));
     if (::fchmod(file.get(), 0555) != 0 || ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0 || ::fstat(file.get(), &info) != 0)
         return base::fail_errno("seal the memory file that starts containers");
     // Open for reading only: execve refuses a file that somebody may write.

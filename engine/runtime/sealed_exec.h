@@ -9,10 +9,10 @@
 namespace engine::runtime {
 
 /// The sealed memory file, made once a process; the fd stays its owner's.
-base::Result<int> stub_file();
+base::Result<int> sealed_exec_file();
 
-/// What the stub writes to its report fd when the program cannot be executed.
-struct StubReport {
+/// What the sealed page writes to its report fd when the program cannot be executed.
+struct SealedExecReport {
     int32_t error;   ///< errno
     int32_t detail;  ///< a Detail
 };

@@ -1,4 +1,4 @@
-// The stub: argv is REPORT_FD or "REPORT_FD,GO_FD", paths to try …, "", the program's argv. It executes the first path that works or reports why
+// The sealed page: argv is REPORT_FD or "REPORT_FD,GO_FD", paths to try …, "", the program's argv. It executes the first path that works or reports why
 // none does. Compiled as the child is; the code is copied out of its section, so it may use no data and no other function.
 #include <fcntl.h>
 
@@ -6,12 +6,12 @@
 
 #include "runtime/plan.h"
 #include "runtime/raw_syscall.h"
-#include "runtime/stub.h"
+#include "runtime/sealed_exec.h"
 
 namespace engine::runtime {
 using namespace raw_calls;
 
-extern "C" __attribute__((section("compose_stub"), used, noreturn)) void compose_stub_main(long* stack) {
+extern "C" __attribute__((section("compose_sealed"), used, noreturn)) void compose_sealed_main(long* stack) {
     long count = stack[0];
     char** argv = reinterpret_cast<char**>(stack + 1);
     char** environment = argv + count + 1;
@@ -60,7 +60,7 @@ extern "C" __attribute__((section("compose_stub"), used, noreturn)) void compose
             error_out = -denied;
             detail_out = 0;
         }
-        StubReport out;
+        SealedExecReport out;
         out.error = static_cast<int32_t>(error_out);
         out.detail = static_cast<int32_t>(detail_out);
         raw(SYS_write, report, p(&out), sizeof out);
@@ -72,15 +72,15 @@ extern "C" __attribute__((section("compose_stub"), used, noreturn)) void compose
 }
 
 #if defined(__x86_64__)
-asm(".section compose_stub,\"ax\",@progbits\n"
-    ".globl compose_stub_entry\n.hidden compose_stub_entry\n.type compose_stub_entry,@function\n"
-    "compose_stub_entry:\n\txorl %ebp, %ebp\n\tmovq %rsp, %rdi\n\tandq $-16, %rsp\n\tcall compose_stub_main\n\tud2\n"
-    ".size compose_stub_entry, .-compose_stub_entry\n.previous\n");
+asm(".section compose_sealed,\"ax\",@progbits\n"
+    ".globl compose_sealed_entry\n.hidden compose_sealed_entry\n.type compose_sealed_entry,@function\n"
+    "compose_sealed_entry:\n\txorl %ebp, %ebp\n\tmovq %rsp, %rdi\n\tandq $-16, %rsp\n\tcall compose_sealed_main\n\tud2\n"
+    ".size compose_sealed_entry, .-compose_sealed_entry\n.previous\n");
 #else
-asm(".section compose_stub,\"ax\",%progbits\n"
-    ".globl compose_stub_entry\n.hidden compose_stub_entry\n.type compose_stub_entry,%function\n"
-    "compose_stub_entry:\n\tmov x0, sp\n\tmov x29, xzr\n\tbl compose_stub_main\n\tbrk #0\n"
-    ".size compose_stub_entry, .-compose_stub_entry\n.previous\n");
+asm(".section compose_sealed,\"ax\",%progbits\n"
+    ".globl compose_sealed_entry\n.hidden compose_sealed_entry\n.type compose_sealed_entry,%function\n"
+    "compose_sealed_entry:\n\tmov x0, sp\n\tmov x29, xzr\n\tbl compose_sealed_main\n\tbrk #0\n"
+    ".size compose_sealed_entry, .-compose_sealed_entry\n.previous\n");
 #endif
 
 }  // namespace engine::runtime
