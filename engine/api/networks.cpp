@@ -5,22 +5,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "network/network.h"
+#include "supervisor/removal.h"
 
 namespace engine::api {
 namespace {
 
-constexpr const char* kDefaultNetwork = "bridge";
-
-Event network_event(const NetworkInfo& network, const std::string& action) {
-    Event event;
-    event.type = "network";
-    event.action = action;
-    event.id = network.id;
-    event.attributes = network.spec.labels;
-    event.attributes["name"] = network.spec.name;
-    event.attributes["type"] = network.spec.driver;
-    return event;
-}
+using store::network_event;
+using supervisor::kDefaultNetwork;
 
 }  // namespace
 
@@ -78,12 +69,7 @@ Result<NetworkInfo> EngineImpl::default_network() {
 }
 
 void EngineImpl::drop_default_network() {
-    auto found = store().network(kDefaultNetwork);
-    if (!found) return;
-    auto users = store().network_users(kDefaultNetwork);
-    if (!users || !users->empty()) return;
-    if (auto removed = remove_network(kDefaultNetwork); !removed && removed.error().code != base::Code::conflict && removed.error().code != base::Code::not_found)
-        base::log::debug("the default network stays: " + removed.error().message());
+    if (auto dropped = supervisor::drop_default_network(store()); !dropped) base::log::debug("the default network stays: " + dropped.error().message());
 }
 
 Status EngineImpl::ensure_networks(const std::vector<std::string>& names) {

@@ -154,48 +154,86 @@ std::optional<Chunk> LogCursor::next(bool merge) {
     return std::nullopt;
 }
 
-/// The bytes from the last newline before `offset` up to it, at most 1 MiB.
-Result<std::string> LogCursor::line_before(Segment& segment, size_t stream, uint64_t offset) {
+/// The bytes from the last newline before `offset` up to it, at most 1 MiB; also over the segments before.
+Result<std::string> LogCursor::line_before(size_t number, size_t stream, uint64_t offset) {
     std::string carry;
-    if (offset == 0 || !open_data(segment, stream)) return carry;
-    while (offset != 0 && carry.size() < (1u << 20)) {
-        uint64_t take = std::min<uint64_t>(offset, carry.empty() ? 512 : kBlock);
-        std::string block(take, '\0');
-        ssize_t n = ::pread(segment.data[stream].get(), block.data(), take, static_cast<off_t>(offset - take));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return base::fail_errno("read a log");
-        if (static_cast<uint64_t>(n) != take) break;
-        size_t newline = block.rfind('\n');
-        if (newline != std::string::npos) return block.substr(newline + 1) + carry;
-        carry = block + carry;
-        offset -= take;
+    for (;;) {
+        Segment& segment = segments_[number];
+        while (offset != 0 && carry.size() < (1u << 20) && open_data(segment, stream)) {
+            uint64_t take = std::min<uint64_t>(offset, carry.empty() ? 512 : kBlock);
+            std::string block(take, '\0');
+            ssize_t n = ::pread(segment.data[stream].get(), block.data(), take, static_cast<off_t>(offset - take));
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) return base::fail_errno("read a log");
+            if (static_cast<uint64_t>(n) != take) return carry;
+            size_t newline = block.rfind('\n');
+            if (newline != std::string::npos) return block.substr(newline + 1) + carry;
+            carry = block + carry;
+            offset -= take;
+        }
+        if (offset != 0 || number == 0) return carry;
+        number--;
+        for (const auto& each : segments_[number].records)
+            if (each.stream == stream) offset += each.length;
     }
-    return carry;
 }
 
 Result<LogCursor::Start> LogCursor::start_at(size_t number, size_t record) {
     Start start;
-    // Segments before it are let go.
-    for (size_t i = 0; i < number; i++) segments_.pop_front();
     if (segments_.empty()) return start;
-    Segment& segment = segments_.front();
+    Segment& segment = segments_[number];
     segment.next = record;
     segment.offset = {0, 0};
     for (size_t i = 0; i < record; i++) segment.offset[segment.records[i].stream] += segment.records[i].length;
-    for (size_t stream = 0; stream < 2; stream++) start.carry[stream] = TRY(line_before(segment, stream, segment.offset[stream]));
+    for (size_t stream = 0; stream < 2; stream++) start.carry[stream] = TRY(line_before(number, stream, segment.offset[stream]));
+    // Segments before it are let go.
+    for (size_t i = 0; i < number; i++) segments_.pop_front();
     return start;
+}
+
+/// When the last line of each stream was written to, where it has no end; 0: it has one.
+Result<std::array<Time, 2>> LogCursor::unfinished() {
+    std::array<Time, 2> times{0, 0};
+    for (size_t stream = 0; stream < 2; stream++) {
+        bool known = false;
+        for (size_t s = segments_.size(); s-- > 0 && !known;) {
+            Segment& segment = segments_[s];
+            uint64_t end = 0;
+            for (const auto& each : segment.records) {
+                if (each.stream != stream || each.length == 0) continue;
+                end += each.length;
+                times[stream] = each.time;
+            }
+            if (end == 0) continue;
+            known = true;
+            char last = '\n';
+            if (open_data(segment, stream) && ::pread(segment.data[stream].get(), &last, 1, static_cast<off_t>(end - 1)) < 0)
+                return base::fail_errno("read a log");
+            if (last == '\n') times[stream] = 0;
+        }
+    }
+    return times;
 }
 
 Result<LogCursor::Start> LogCursor::start_at_tail(uint64_t lines) {
     (void)TRY(refresh());
     if (segments_.empty()) return Start{};
+    const size_t last = segments_.size() - 1;
+    auto times = TRY(unfinished());
+    // A line without its end is a line too. Readers show these last, stderr's behind stdout's.
+    for (size_t stream = 2; stream-- > 0;) {
+        if (times[stream] == 0) continue;
+        if (lines == 0) times[stream] = 0;
+        else lines--;
+    }
     if (lines == 0) {
-        auto start = TRY(start_at(segments_.size() - 1, segments_.back().records.size()));
-        start.carry = {};  // a line that has begun is a line before the end
+        auto start = TRY(start_at(last, segments_[last].records.size()));
+        start.carry_time = times;
+        for (size_t stream = 0; stream < 2; stream++)
+            if (times[stream] == 0) start.carry[stream].clear();  // a line that has begun is a line before the end
         return start;
     }
     uint64_t found = 0;
-    std::array<bool, 2> seen_last{false, false};
     for (size_t s = segments_.size(); s-- > 0;) {
         Segment& segment = segments_[s];
         std::array<uint64_t, 2> end{0, 0};
@@ -204,25 +242,17 @@ Result<LogCursor::Start> LogCursor::start_at_tail(uint64_t lines) {
             const IndexRecord& each = segment.records[r];
             end[each.stream] -= each.length;
             if (!open_data(segment, each.stream)) continue;
-            int fd = segment.data[each.stream].get();
-            uint64_t here = TRY(count_newlines(fd, end[each.stream], each.length));
-            if (!seen_last[each.stream]) {
-                // A last line without its end is a line too.
-                char last = '\n';
-                (void)!::pread(fd, &last, 1, static_cast<off_t>(end[each.stream] + each.length - 1));
-                if (last != '\n' && found < lines) found++;
-                seen_last[each.stream] = true;
-            }
-            if (found + here >= lines) {
-                uint64_t skip = found + here - lines;
-                auto start = TRY(start_at(s, r));
-                start.skip_lines = skip;
-                return start;
-            }
-            found += here;
+            found += TRY(count_newlines(segment.data[each.stream].get(), end[each.stream], each.length));
+            if (found < lines) continue;
+            auto start = TRY(start_at(s, r));
+            start.carry_time = times;
+            start.skip_lines = found - lines;
+            return start;
         }
     }
-    return start_at(0, 0);
+    auto start = TRY(start_at(0, 0));
+    start.carry_time = times;
+    return start;
 }
 
 Result<LogCursor::Start> LogCursor::start_at_time(Time since) {

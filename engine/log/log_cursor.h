@@ -48,8 +48,11 @@ public:
     /// Where to begin; before the first `next`. Each gives the bytes that began a line before that place (by stream).
     struct Start {
         std::array<std::string, 2> carry;
+        std::array<Time, 2> carry_time{0, 0};  ///< when it counts as a line also without anything more; 0: it does not
         uint64_t skip_lines = 0;  ///< of the first chunk's stream, not to be shown
     };
+    /// The last `lines` lines of what is there now: in the order in which they ended, then the one of each stream that has
+    /// no end yet.
     base::Result<Start> start_at_tail(uint64_t lines);
     base::Result<Start> start_at_time(Time since);
     /// In the middle of a chunk if need be; no carry.
@@ -61,7 +64,8 @@ private:
     bool hold(Segment& segment, size_t stream);
     bool open_data(Segment& segment, size_t stream);
     base::Result<Start> start_at(size_t segment, size_t record);
-    base::Result<std::string> line_before(Segment& segment, size_t stream, uint64_t offset);
+    base::Result<std::string> line_before(size_t segment, size_t stream, uint64_t offset);
+    base::Result<std::array<Time, 2>> unfinished();
 
     std::string folder_;
     std::deque<Segment> segments_;

@@ -27,7 +27,7 @@ constexpr size_t kLongestLine = 1u << 20;
 class LineAssembler {
 public:
     LineAssembler(const std::function<bool(const LogLine&)>& sink, LogCursor::Start start)
-        : sink_(sink), carry_(std::move(start.carry)), skip_(start.skip_lines) {}
+        : sink_(sink), carry_(std::move(start.carry)), carry_time_(start.carry_time), skip_(start.skip_lines) {}
 
     /// False: the sink wants no more.
     bool add(const Chunk& chunk, std::string_view bytes) {
@@ -62,6 +62,7 @@ public:
 private:
     bool flush(size_t stream) {
         if (carry_[stream].empty()) return true;
+        if (carry_time_[stream] == 0) return true;  // from before the start, and nothing came of it
         if (skip_ != 0) {
             // the long line that a tail leaves out: its parts are left out with it
             carry_[stream].clear();
@@ -74,7 +75,7 @@ private:
 
     const std::function<bool(const LogLine&)>& sink_;
     std::array<std::string, 2> carry_;
-    std::array<Time, 2> carry_time_{0, 0};
+    std::array<Time, 2> carry_time_;
     uint64_t skip_;
 };
 
@@ -140,8 +141,10 @@ Status walk(LogCursor& cursor, const std::string& folder, const LogOptions& opti
     if (following) TRY_VOID(waiter.arm());
     bool last_round = !following;
     uint64_t handed = 0;
+    // The last lines without following: of what was there when they were counted.
+    bool counted = !following && options.tail >= 0;
     for (;;) {
-        (void)TRY(cursor.refresh());
+        if (!std::exchange(counted, false)) (void)TRY(cursor.refresh());
         uint64_t position = 0;
         while (auto chunk = cursor.next(merge)) {
             if (waiter.cancelled()) return {};
@@ -212,7 +215,8 @@ Status copy_range(int out, int in, uint64_t offset, uint64_t length) {
 /// Whole lines as bytes: long runs go from file to fd in the kernel; only a line that is cut by a change of stream is held.
 class ByteCopier {
 public:
-    ByteCopier(int fd, LogCursor::Start start) : fd_(fd), carry_(std::move(start.carry)), skip_(start.skip_lines) {}
+    ByteCopier(int fd, LogCursor::Start start)
+        : fd_(fd), carry_(std::move(start.carry)), carry_counts_{start.carry_time[0] != 0, start.carry_time[1] != 0}, skip_(start.skip_lines) {}
 
     Result<bool> add(Chunk chunk) {
         if (skip_ != 0) TRY_VOID(skip_lines(chunk));
@@ -230,12 +234,13 @@ public:
             if (n < 0) return base::fail_errno("read a log");
             rest.resize(static_cast<size_t>(n));
             carry += rest;
+            carry_counts_[chunk.stream] = true;
         }
         return true;
     }
     Status finish() {
-        for (const auto& carry : carry_)
-            if (!carry.empty() && skip_ == 0) TRY_VOID(base::write_all(fd_, carry));
+        for (size_t stream = 0; stream < 2; stream++)
+            if (carry_counts_[stream] && !carry_[stream].empty() && skip_ == 0) TRY_VOID(base::write_all(fd_, carry_[stream]));
         return {};
     }
 
@@ -275,6 +280,7 @@ private:
 
     int fd_;
     std::array<std::string, 2> carry_;
+    std::array<bool, 2> carry_counts_;
     uint64_t skip_;
 };
 

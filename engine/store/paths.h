@@ -7,7 +7,7 @@
 namespace engine::store {
 
 /// Names only; nothing is made but by `make`.
-///     ROOT/state.db  containers/<id>/{log,upper,work}  volumes/<name>/_data  layers/  locks/<group>
+///     ROOT/state.db  containers/<id>/{log,upper,work,files}  volumes/<name>/_data  layers/  locks/<group>
 ///     RUN/changed  containers/<id>/  netns/<id>  groups/<group>/supervisor.sock
 struct Paths {
     std::string root;
@@ -37,8 +37,10 @@ struct Paths {
     std::string containers_run() const { return run + "/containers"; }
     /// hosts, hostname, resolv.conf, secrets of a container while it runs.
     std::string container_run(const std::string& id) const { return run + "/containers/" + id; }
-    /// Contents of configs and secrets: in memory (the run folder), from create until the container is removed.
+    /// Contents of configs and secrets as the container sees them: in memory (the run folder), from create until it is removed.
     std::string container_files(const std::string& id) const { return run + "/files/" + id; }
+    /// The same for after a reboot: mode 0700, removed with the container.
+    std::string container_kept_files(const std::string& id) const { return container(id) + "/files"; }
     std::string seccomp_cache() const { return root + "/cache/seccomp"; }
     std::string netns_dir() const { return run + "/netns"; }
     std::string netns(const std::string& id) const { return run + "/netns/" + id; }

@@ -103,6 +103,7 @@ private:
 
 /// An event of a container as Docker's: its labels, name and image as attributes, and `more` (signal, exitCode …).
 Event container_event(const ContainerInfo& container, std::string action, Labels more = {});
+Event network_event(const NetworkInfo& network, std::string action);
 /// Whether `labels` has all of `wanted`; an empty wanted value matches any.
 bool matches(const Labels& labels, const Labels& wanted);
 

@@ -102,4 +102,15 @@ Event container_event(const ContainerInfo& container, std::string action, Labels
     return event;
 }
 
+Event network_event(const NetworkInfo& network, std::string action) {
+    Event event;
+    event.type = "network";
+    event.action = std::move(action);
+    event.id = network.id;
+    event.attributes = network.spec.labels;
+    event.attributes["name"] = network.spec.name;
+    event.attributes["type"] = network.spec.driver;
+    return event;
+}
+
 }  // namespace engine::store

@@ -74,7 +74,20 @@ Status remove_container(const EngineOptions& options, store::Store& store, const
             if (!removed && removed.error().code != base::Code::conflict && removed.error().code != base::Code::not_found) tries.add(std::move(removed));
         }
     }
+    if (container->spec.network_mode == kDefaultNetwork) tries.add(drop_default_network(store));
     return tries.result();
+}
+
+Status drop_default_network(store::Store& store) {
+    if (auto there = store.network(kDefaultNetwork); !there) return there.error().code == base::Code::not_found ? Status{} : Status(std::move(there.error()));
+    return store.transaction([&]() -> Status {
+        auto network = store.network(kDefaultNetwork);
+        if (!network) return network.error().code == base::Code::not_found ? Status{} : Status(std::move(network.error()));
+        if (auto users = TRY(store.network_users(kDefaultNetwork)); !users.empty()) return {};
+        TRY_VOID(network::remove_bridge(*network, network::table_name(store.paths().root)));
+        TRY_VOID(store.erase_network(network->id));
+        return store.add_event(store::network_event(*network, "destroy"));
+    });
 }
 
 }  // namespace engine::supervisor

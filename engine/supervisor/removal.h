@@ -16,4 +16,9 @@ base::Status clean_run_state(const EngineOptions& options, store::Store& store, 
 /// container uses, its row in the store, and the event "destroy". The container must not be running.
 base::Status remove_container(const EngineOptions& options, store::Store& store, const std::string& id, bool volumes);
 
+/// The network of containers that name none: made with the first of them.
+constexpr const char* kDefaultNetwork = "bridge";
+/// Removes it when no container is left on it. Absent or in use: fine.
+base::Status drop_default_network(store::Store& store);
+
 }  // namespace engine::supervisor

@@ -37,6 +37,22 @@ std::string staged_path(const store::Paths& paths, const std::string& id, size_t
     return paths.container_files(id) + "/" + std::to_string(index);
 }
 
+std::string kept_path(const store::Paths& paths, const std::string& id, size_t index) {
+    return paths.container_kept_files(id) + "/" + std::to_string(index);
+}
+
+/// The run folder goes with a reboot, this stays. With a digest in front: after a power cut a file may be there and short.
+base::Status keep(const store::Paths& paths, const std::string& id, size_t index, const std::string& content) {
+    TRY_VOID(base::make_dirs(paths.container_kept_files(id), 0700));
+    return base::replace_file(kept_path(paths, id, index), base::sha256_hex(content) + "\n" + content, 0600);
+}
+
+base::Result<std::string> kept(const store::Paths& paths, const std::string& id, size_t index) {
+    auto [digest, content] = base::cut(TRY(base::read_file(kept_path(paths, id, index))), '\n');
+    if (!content || base::sha256_hex(*content) != digest) return base::fail(base::Code::corrupt, "\"" + kept_path(paths, id, index) + "\" is not whole");
+    return std::move(*content);
+}
+
 bool has_own_attributes(const FileMount& file) { return file.mode || !file.uid.empty() || !file.gid.empty(); }
 
 }  // namespace
@@ -48,14 +64,19 @@ base::Status stage_files(const store::Paths& paths, const std::string& id, Conta
             return base::fail(base::Code::invalid, std::string(kind(file)) + " target \"" + base::printable(file.target) + "\" is not an absolute path");
         if (!file.content) continue;
         TRY_VOID(base::make_dirs(paths.container_files(id), 0700));
-        if (auto written = write_owned(staged_path(paths, id, i), file, *file.content); !written)
-            return std::move(written).context(std::string(kind(file)) + " " + file.target);
+        auto written = write_owned(staged_path(paths, id, i), file, *file.content);
+        if (written) written = keep(paths, id, i, *file.content);
+        if (!written) return std::move(written).context(std::string(kind(file)) + " " + file.target);
         file.content.reset();
     }
     return {};
 }
 
-base::Status remove_files(const store::Paths& paths, const std::string& id) { return base::remove_tree(paths.container_files(id)); }
+base::Status remove_files(const store::Paths& paths, const std::string& id) {
+    auto removed = base::remove_tree(paths.container_files(id));
+    auto forgotten = base::remove_tree(paths.container_kept_files(id));
+    return removed ? std::move(forgotten) : std::move(removed);
+}
 
 base::Result<std::vector<FileSource>> resolve_files(const store::Paths& paths, const ContainerInfo& container) {
     std::vector<FileSource> sources;
@@ -64,9 +85,14 @@ base::Result<std::vector<FileSource>> resolve_files(const store::Paths& paths, c
         std::string staged = staged_path(paths, container.id, i);
         // Writable when its content came from the project, as Docker's; the owner's bits decide. A host file is never written.
         if (file.host_path.empty()) {
-            if (!base::exists(staged))
-                return base::fail(base::Code::not_found, std::string(kind(file)) + " " + file.target +
-                                                             " is gone: contents are kept in memory and do not outlive a reboot; recreate the container (`up --force-recreate`)");
+            if (!base::exists(staged)) {
+                auto content = kept(paths, container.id, i);
+                if (!content)
+                    return base::fail(base::Code::not_found, std::string(kind(file)) + " " + file.target + " is gone (" + content.error().message() +
+                                                                 "); recreate the container (`up --force-recreate`)");
+                TRY_VOID(base::make_dirs(paths.container_files(container.id), 0700));
+                TRY_VOID(write_owned(staged, file, *content));
+            }
             sources.push_back({file.target, staged, false});
             continue;
         }

@@ -151,7 +151,7 @@ TEST_F(VolumeTest, RecoverSweepsFoldersWithoutARow) {
     EXPECT_FALSE(base::exists(paths_.volume("orphan")));
 }
 
-TEST_F(VolumeTest, FilesAreKeptInTheRunFolder) {
+TEST_F(VolumeTest, FilesAreInTheRunFolderAndOutliveAReboot) {
     ContainerInfo container;
     container.id = std::string(64, 'a');
     FileMount inline_file{.target = "/c", .content = "inline", .mode = 0600};
@@ -170,11 +170,26 @@ TEST_F(VolumeTest, FilesAreKeptInTheRunFolder) {
     EXPECT_NE((*sources)[2].host_path, host_file.host_path);
     EXPECT_EQ(text((*sources)[2].host_path), "from the host");
     EXPECT_EQ(look((*sources)[2].host_path).st_mode & 07777, 0640u);
+    // a reboot
+    const std::string kept = paths_.container_kept_files(container.id) + "/0";
+    EXPECT_EQ(look(paths_.container_kept_files(container.id)).st_mode & 07777, 0700u);
+    EXPECT_EQ(look(kept).st_mode & 07777, 0600u);
+    ASSERT_TRUE(base::remove_tree(paths_.container_files(container.id)));
+    auto again = resolve_files(paths_, container);
+    ASSERT_TRUE(again) << again.error().message();
+    EXPECT_EQ(text((*again)[0].host_path), "inline");
+    EXPECT_EQ(look((*again)[0].host_path).st_mode & 07777, 0600u);
+    // and one that cut the write short
+    ASSERT_TRUE(base::remove_tree(paths_.container_files(container.id)));
+    ASSERT_EQ(::truncate(kept.c_str(), 67), 0);
+    auto cut = resolve_files(paths_, container);
+    ASSERT_FALSE(cut);
+    EXPECT_NE(cut.error().message().find("config /c is gone"), std::string::npos) << cut.error().message();
     ASSERT_TRUE(remove_files(paths_, container.id));
+    EXPECT_FALSE(base::exists(kept));
     auto gone = resolve_files(paths_, container);
     ASSERT_FALSE(gone);
     EXPECT_EQ(gone.error().code, Code::not_found);
-    EXPECT_NE(gone.error().message().find("do not outlive a reboot"), std::string::npos);
     FileMount relative{.target = "c", .content = "x"};
     ContainerSpec bad;
     bad.files = {relative};

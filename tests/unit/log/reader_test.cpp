@@ -47,6 +47,67 @@ TEST_F(LogFolder, tail_over_a_line_that_came_in_parts) {
     EXPECT_EQ(copied(options), "first half, second half\nlast\n");
 }
 
+TEST_F(LogFolder, tail_is_the_end_of_the_whole_whatever_the_pieces) {
+    LogSettings settings;
+    settings.max_size = 60;
+    settings.max_files = 100'000;
+    uint32_t random = 12345;
+    auto next = [&](uint32_t below) { return (random = random * 1664525 + 1013904223) / 65536 % below; };
+    for (int round = 0; round < 60; round++) {
+        writer_.reset();
+        ASSERT_TRUE(base::remove_tree(folder_));
+        open(settings);
+        for (uint32_t i = 0, parts = 1 + next(14); i < parts; i++) {
+            std::string text;
+            for (uint32_t each = 0, pieces = 1 + next(4); each < pieces; each++)
+                text += std::string(next(7), static_cast<char>('a' + next(26))) + (next(2) == 0 ? "\n" : std::to_string(i));
+            put(text, next(2) == 0 ? Stream::out : Stream::err);
+        }
+        const auto whole = lines();
+        for (size_t tail = 0; tail <= whole.size() + 1; tail++) {
+            LogOptions options;
+            options.tail = static_cast<int64_t>(tail);
+            Texts wanted, got;
+            std::string bytes;
+            for (size_t i = whole.size() - std::min(tail, whole.size()); i < whole.size(); i++) {
+                wanted.push_back(whole[i].text);
+                bytes += whole[i].text + (whole[i].ends_line ? "\n" : "");
+            }
+            for (const auto& line : lines(options)) {
+                got.push_back(line.text);
+                EXPECT_GT(line.time, 0);
+            }
+            EXPECT_EQ(got, wanted) << "round " << round << " tail " << tail;
+            EXPECT_EQ(copied(options), bytes) << "round " << round << " tail " << tail;
+        }
+    }
+}
+
+TEST_F(LogFolder, since_shows_no_begun_line_that_nothing_came_to) {
+    open();
+    put("done\nbegun");
+    LogOptions options;
+    options.since = base::now();
+    EXPECT_EQ(texts(options), Texts{});
+    EXPECT_EQ(copied(options), "");
+    put(" ended\n");
+    EXPECT_EQ(texts(options), (Texts{"begun ended"}));
+}
+
+TEST_F(LogFolder, tail_without_following_leaves_out_what_comes_while_it_reads) {
+    open();
+    put("one\ntwo\nthree\n");
+    Texts all;
+    LogOptions options;
+    options.tail = 2;
+    ASSERT_TRUE(read_log(folder_, options, {}, [&](const LogLine& line) {
+        all.emplace_back(line.text);
+        put("later\n");
+        return true;
+    }));
+    EXPECT_EQ(all, (Texts{"two", "three"}));
+}
+
 TEST_F(LogFolder, tail_over_segments) {
     LogSettings settings;
     settings.max_size = 50;
