@@ -1,6 +1,7 @@
 // Waiting, logs, events: readers of the store and of log files; no supervisor is asked.
 #include "api/engine_impl.h"
 #include "log/log_reader.h"
+#include "supervisor/keepers.h"
 
 namespace engine::api {
 namespace {
@@ -16,15 +17,19 @@ Result<ContainerInfo> EngineImpl::wait_until(const std::string& id, const std::f
                                              std::optional<std::chrono::steady_clock::time_point> deadline, const std::atomic<bool>* cancel) {
     std::string full = TRY(store().container_id(id));
     auto watch = TRY(store().watch());
+    auto look = std::chrono::steady_clock::now() + kSafetyLook;
     for (;;) {
         auto container = TRY(store().container(full));
         if (done(container)) return container;
         auto now = std::chrono::steady_clock::now();
         if (cancel && cancel->load()) return base::fail(base::Code::interrupted, "interrupted while waiting for container " + container.spec.name);
         if (deadline && now >= *deadline) return base::fail(base::Code::timeout, "timed out while waiting for container " + container.spec.name);
-        auto look = now + kSafetyLook;
-        bool changed = TRY(watch.wait(deadline ? std::min(*deadline, look) : look, cancel));
-        if (!changed && is_active(container.state) && !is_alive(container.state)) TRY_VOID(recover());
+        (void)TRY(watch.wait(deadline ? std::min(*deadline, look) : look, cancel));
+        if (std::chrono::steady_clock::now() < look) continue;
+        look = std::chrono::steady_clock::now() + kSafetyLook;
+        if (!is_active(container.state)) continue;
+        if (!is_alive(container.state)) TRY_VOID(recover());
+        TRY_VOID(supervisor::wake_keepers(paths(), container.supervisor));
     }
 }
 
@@ -39,12 +44,19 @@ namespace {
 /// Follows until the container neither runs nor waits for a restart.
 struct Following {
     store::Store& store;
-    std::string id;
+    std::string id, group;
+    store::Paths paths;
     store::ChangeWatch watch;
+    std::chrono::steady_clock::time_point look = std::chrono::steady_clock::now() + kSafetyLook;
 
     bool live() {
         auto state = store.container_state(id);
-        return state && is_active(*state);
+        if (!state || !is_active(*state)) return false;
+        if (const auto now = std::chrono::steady_clock::now(); now >= look) {
+            look = now + kSafetyLook;
+            (void)supervisor::wake_keepers(paths, group);  // ignored: it has been said, and what is there is shown
+        }
+        return true;
     }
     Result<log::Follow> make(const std::atomic<bool>* cancel) {
         log::Follow follow;
@@ -65,7 +77,8 @@ Status EngineImpl::logs(const std::string& id, const LogOptions& options, const 
     log::Follow follow;
     follow.cancel = cancel;
     if (!options.follow) return log::read_log(paths().container_log(container.id), options, follow, sink);
-    Following following{store(), container.id, TRY(store().watch())};
+    auto changes = TRY(store().watch());
+    Following following{store(), container.id, container.supervisor, paths(), std::move(changes)};
     follow = TRY(following.make(cancel));
     return log::read_log(paths().container_log(container.id), options, follow, sink);
 }
@@ -76,7 +89,8 @@ Status EngineImpl::copy_log(const std::string& id, const LogOptions& options, in
     log::Follow follow;
     follow.cancel = cancel;
     if (!options.follow) return log::copy_log(paths().container_log(container.id), options, follow, fd);
-    Following following{store(), container.id, TRY(store().watch())};
+    auto changes = TRY(store().watch());
+    Following following{store(), container.id, container.supervisor, paths(), std::move(changes)};
     follow = TRY(following.make(cancel));
     return log::copy_log(paths().container_log(container.id), options, follow, fd);
 }

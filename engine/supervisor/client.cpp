@@ -14,6 +14,7 @@
 #include "runtime/terminal.h"
 #include "store/store.h"
 #include "supervisor/guardian.h"
+#include "supervisor/keepers.h"
 #include "supervisor/protocol.h"
 #include "supervisor/spawn.h"
 #include "supervisor/starter.h"
@@ -26,6 +27,8 @@ using base::fail;
 namespace {
 
 constexpr int kMostTries = 20;
+using ClientClock = std::chrono::steady_clock;
+constexpr auto kLookAtKeepers = std::chrono::seconds(3);
 
 Result<store::Paths> paths_of(const EngineOptions& options) {
     if (!options.root.empty() && !options.run_dir.empty()) {
@@ -126,9 +129,12 @@ private:
         request.token = fresh_token();
         for (int attempt = 1;; attempt++) {
             auto fd = TRY(connect_or_spawn(paths_, group_));
-            if (auto sent = send_frame(fd.get(), to_json(request)); sent) {
+            const auto silent = [this] { return wake_keepers(paths_, group_); };
+            auto sent = send_frame(fd.get(), to_json(request), {}, silent);
+            if (!sent && sent.error().sys_errno == 0) return sent;  // nobody will take it
+            if (sent) {
                 for (;;) {
-                    auto frame = TRY(receive_frame(fd.get()));
+                    auto frame = TRY(receive_frame(fd.get(), silent));
                     if (!frame) break;
                     auto reply = TRY(reply_from_json(frame->json));
                     if (reply.end) return {};
@@ -188,7 +194,8 @@ private:
 /// pipe or terminal, whose fd the supervisor hands over. So a supervisor that dies disturbs neither.
 class Attached {
 public:
-    Attached(const store::Paths& paths, const std::string& id, const AttachOptions& options) : paths_(paths), id_(id), options_(options) {}
+    Attached(const store::Paths& paths, const std::string& group, const std::string& id, const AttachOptions& options)
+        : paths_(paths), group_(group), id_(id), options_(options) {}
 
     Result<AttachResult> run(base::UniqueFd connection, base::UniqueFd input, bool tty, const std::string& folder, uint64_t from) {
         connection_ = std::move(connection);
@@ -236,6 +243,10 @@ private:
     /// Until the supervisor says that it has ended; when that one is gone, by the stored state.
     bool live() {
         if (exit_code_) return false;
+        if (const auto now = ClientClock::now(); now >= look_) {
+            look_ = now + kLookAtKeepers;
+            (void)wake_keepers(paths_, group_);  // ignored: it has been said, and the container runs on
+        }
         if (connection_ && !lost_) return true;
         if (!store_) return false;
         auto state = store_->container_state(id_);
@@ -278,8 +289,9 @@ private:
     }
 
     store::Paths paths_;
-    std::string id_;
+    std::string group_, id_;
     AttachOptions options_;
+    ClientClock::time_point look_ = ClientClock::now() + kLookAtKeepers;
     base::UniqueFd connection_;
     std::unique_ptr<store::Store> store_;
     std::optional<store::ChangeWatch> changes_;
@@ -304,15 +316,18 @@ Result<AttachResult> SocketClient::attach(const std::string& id, const AttachOpt
     request.token = fresh_token();
     for (int attempt = 1; attempt <= kMostTries; attempt++) {
         auto connection = TRY(connect_or_spawn(paths_, group_));
-        if (!send_frame(connection.get(), to_json(request))) continue;
-        auto frame = TRY(receive_frame(connection.get()));
+        const auto silent = [this] { return wake_keepers(paths_, group_); };
+        auto sent = send_frame(connection.get(), to_json(request), {}, silent);
+        if (!sent && sent.error().sys_errno == 0) return std::move(sent.error());  // nobody will take it
+        if (!sent) continue;
+        auto frame = TRY(receive_frame(connection.get(), silent));
         if (!frame) continue;
         auto reply = TRY(reply_from_json(frame->json));
         if (reply.error) return base::Error(*reply.error);
         if (!reply.attached) return fail(Code::corrupt, "answer of the supervisor is malformed");
         base::UniqueFd input = frame->fds.empty() ? base::UniqueFd() : std::move(frame->fds.front());
         const uint64_t from = start || options.from_start ? before : reply.position.value_or(before);
-        return Attached(paths_, id, options).run(std::move(connection), std::move(input), reply.tty, folder, from);
+        return Attached(paths_, group_, id, options).run(std::move(connection), std::move(input), reply.tty, folder, from);
     }
     return fail(Code::unavailable, "the supervisor of \"" + group_ + "\" ends before it answers");
 }

@@ -1,5 +1,6 @@
 #include "supervisor/protocol.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -139,7 +140,23 @@ Result<Reply> reply_from_json(std::string_view text) {
     return reply;
 }
 
-Status send_frame(int fd, std::string_view text, const std::vector<int>& fds) {
+namespace {
+
+/// Until the fd is ready.
+Status wait_ready(int fd, short events, const WhileSilent& silent) {
+    if (!silent) return {};
+    pollfd state{fd, events, 0};
+    for (;;) {
+        int ready = ::poll(&state, 1, 1000);
+        if (ready > 0) return {};
+        if (ready < 0 && errno != EINTR) return fail_errno("wait for the supervisor");
+        if (ready == 0) TRY_VOID(silent());
+    }
+}
+
+}  // namespace
+
+Status send_frame(int fd, std::string_view text, const std::vector<int>& fds, const WhileSilent& silent) {
     FrameHead head;
     head.length = static_cast<uint32_t>(text.size());
     std::string bytes(reinterpret_cast<const char*>(&head), sizeof head);
@@ -160,15 +177,16 @@ Status send_frame(int fd, std::string_view text, const std::vector<int>& fds) {
             each->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
             std::memcpy(CMSG_DATA(each), fds.data(), sizeof(int) * fds.size());
         }
-        ssize_t n = ::sendmsg(fd, &message, MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) continue;
+        if (silent) TRY_VOID(wait_ready(fd, POLLOUT, silent));
+        ssize_t n = ::sendmsg(fd, &message, MSG_NOSIGNAL | (silent ? MSG_DONTWAIT : 0));
+        if (n < 0 && (errno == EINTR || (silent && errno == EAGAIN))) continue;
         if (n < 0) return fail_errno("send to the supervisor");
         sent += static_cast<size_t>(n);
     }
     return {};
 }
 
-Result<std::optional<Frame>> receive_frame(int fd) {
+Result<std::optional<Frame>> receive_frame(int fd, const WhileSilent& silent) {
     Frame frame;
     FrameHead head;
     std::string bytes;
@@ -184,6 +202,7 @@ Result<std::optional<Frame>> receive_frame(int fd) {
         message.msg_iovlen = 1;
         message.msg_control = control;
         message.msg_controllen = sizeof control;
+        if (auto ready = wait_ready(fd, POLLIN, silent); !ready) return std::move(ready.error());
         ssize_t n = ::recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
         bytes.resize(at + static_cast<size_t>(std::max<ssize_t>(n, 0)));
         if (n < 0 && errno == EINTR) continue;

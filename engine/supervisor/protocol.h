@@ -8,6 +8,7 @@
 //     attach:  ◀── {"attached":true,"tty":…}+fds  ──▶ {"position":n} …  ◀── {"exited":code}
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,14 +50,16 @@ struct Reply {
 std::string to_json(const Reply& reply);
 base::Result<Reply> reply_from_json(std::string_view text);
 
+/// What a side does while the other says nothing: called once a second; an error ends the waiting.
+using WhileSilent = std::function<base::Status()>;
 /// A frame to a blocking socket.
-base::Status send_frame(int fd, std::string_view json, const std::vector<int>& fds = {});
+base::Status send_frame(int fd, std::string_view json, const std::vector<int>& fds = {}, const WhileSilent& silent = {});
 struct Frame {
     std::string json;
     std::vector<base::UniqueFd> fds;
 };
 /// A frame from a blocking socket; nullopt: the other side has closed it.
-base::Result<std::optional<Frame>> receive_frame(int fd);
+base::Result<std::optional<Frame>> receive_frame(int fd, const WhileSilent& silent = {});
 
 /// Puts a non-blocking stream together into frames.
 class FrameParser {

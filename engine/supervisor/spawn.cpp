@@ -9,11 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
+#include <mutex>
+#include <thread>
 
 #include "base/file.h"
 #include "supervisor/client.h"
 #include "supervisor/guardian.h"
+#include "supervisor/keepers.h"
 #include "supervisor/spawn.h"
 
 extern char** environ;
@@ -51,14 +55,19 @@ Result<base::UniqueFd> connect_socket(const store::Paths& paths, const std::stri
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/supervisor.sock", folder.get());
-    int result;
-    do {
-        result = ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
-    } while (result != 0 && errno == EINTR);
-    if (result == 0) return fd;
-    // ECONNREFUSED: its processes were killed and the name is left.
-    if (errno == ENOENT || errno == ECONNREFUSED) return base::UniqueFd();
-    return fail_errno("connect to the supervisor of \"" + group + "\"");
+    // It waits only where hundreds of others wait for an answer, too.
+    timeval limit{1, 0};
+    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    while (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+        if (errno == EINTR) continue;
+        // ECONNREFUSED: its processes were killed and the name is left.
+        if (errno == ENOENT || errno == ECONNREFUSED) return base::UniqueFd();
+        if (errno != EAGAIN) return fail_errno("connect to the supervisor of \"" + group + "\"");
+        TRY_VOID(wake_keepers(paths, group));
+    }
+    limit = {};
+    (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    return fd;
 }
 
 Result<base::UniqueFd> take_start_lock(const store::Paths& paths, bool wait) {
@@ -66,11 +75,32 @@ Result<base::UniqueFd> take_start_lock(const store::Paths& paths, bool wait) {
     if (!fd) return fail_errno("open \"" + start_lock(paths) + "\"");
     struct flock lock {};
     lock.l_type = F_WRLCK;
-    while (::fcntl(fd.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock) != 0) {
-        if (errno == EINTR) continue;
-        if (errno == EAGAIN || errno == EACCES) return base::UniqueFd();
-        return fail_errno("lock \"" + start_lock(paths) + "\"");
+    const auto take = [&](int how) -> Result<bool> {
+        while (::fcntl(fd.get(), how, &lock) != 0) {
+            if (errno == EINTR) continue;
+            if (errno == EAGAIN || errno == EACCES) return false;
+            return fail_errno("lock \"" + start_lock(paths) + "\"");
+        }
+        return true;
+    };
+    if (TRY(take(F_OFD_SETLK))) return fd;
+    if (!wait) return base::UniqueFd();
+    // A fresh guardian holds it for a moment, unless it is stopped just then.
+    std::mutex mutex;
+    std::condition_variable ended;
+    bool over = false;
+    std::thread waker([&] {
+        std::unique_lock guard(mutex);
+        while (!ended.wait_for(guard, std::chrono::seconds(1), [&] { return over; })) (void)wake_keepers(paths, std::nullopt);  // ignored: it has been said
+    });
+    auto taken = take(F_OFD_SETLKW);
+    {
+        std::lock_guard guard(mutex);
+        over = true;
     }
+    ended.notify_one();
+    waker.join();
+    (void)TRY(std::move(taken));
     return fd;
 }
 
@@ -130,9 +160,15 @@ Result<base::UniqueFd> connect_or_spawn(const store::Paths& paths, const std::st
     auto ready = TRY(spawn_guardian(paths, group, lock));
     char byte = 0;
     ssize_t n;
-    do {
+    for (;;) {
+        pollfd state{ready.get(), POLLIN, 0};
+        if (::poll(&state, 1, 1000) == 0) {
+            TRY_VOID(wake_keepers(paths, group));
+            continue;
+        }
         n = ::read(ready.get(), &byte, 1);
-    } while (n < 0 && errno == EINTR);
+        if (n >= 0 || errno != EINTR) break;
+    }
     if (n != 1) return fail(Code::unavailable, "the supervisor of \"" + group + "\" did not start");
     connected = TRY(connect_socket(paths, group));
     if (!connected) return fail(Code::unavailable, "the supervisor of \"" + group + "\" does not answer");

@@ -193,3 +193,69 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
   compose up -d
   is "$(state after)" running
 }
+
+@test "a guardian and a supervisor that were stopped are woken by the command that waits for them" {
+  yaml <<-'Y'
+	services:
+	  a: {image: "@IMAGE@", command: [sh, -c, "trap 'exit 5' TERM; while :; do sleep 0.1; done"]}
+	  b: {image: "@IMAGE@", command: [sh, -c, "echo done"], profiles: [b]}
+	Y
+  compose up -d
+  local which pid guardian
+  for which in guardian supervisor both; do
+    wait_for 60 supervisor
+    pid=$(supervisor)
+    guardian=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status")
+    [[ $which == guardian ]] || kill -STOP "$pid"
+    [[ $which == supervisor ]] || kill -STOP "$guardian"
+    LIMIT=60 run compose stop
+    is "$status" 0
+    has "$output" "was stopped (SIGSTOP): woken up"
+    is "$(state a ExitCode)" 5
+    compose up -d
+  done
+  # with what is only waited for: the end of a container
+  pid=$(supervisor)
+  guardian=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status")
+  (LIMIT=100 compose wait a >waited 2>&1 3>&- || true) & local waiter=$!
+  compose exec -T a true
+  kill -STOP "$pid" "$guardian"
+  compose exec -T a sh -c 'kill -TERM 1'
+  wait "$waiter"
+  has "$(<waited)" "was stopped (SIGSTOP): woken up"
+  is "$(state a ExitCode)" 5
+}
+
+@test "a stopped supervisor and a killed guardian, and the other way round: the next command goes on" {
+  yaml <<<'services: {a: {image: "@IMAGE@", command: [sh, -c, "trap exit TERM; while :; do sleep 0.1; done"]}}'
+  compose up -d
+  local id; id=$(compose ps -q)
+  local pid guardian; pid=$(supervisor); guardian=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status")
+  kill -STOP "$pid"; kill -9 "$guardian"
+  LIMIT=60 compose restart -t 5
+  is "$(count a) $(compose ps -q)" "1 $id"
+  wait_for 60 supervisor
+  pid=$(supervisor); guardian=$(awk '/^PPid:/ {print $2}' "/proc/$pid/status")
+  kill -STOP "$guardian"; kill -9 "$pid"
+  LIMIT=60 compose restart -t 5
+  is "$(count a) $(compose ps -q)" "1 $id"
+}
+
+@test "a supervisor that a debugger holds is left alone, and the command says so" {
+  yaml <<<'services: {a: {image: "@IMAGE@", command: sleep 1000, stop_signal: SIGKILL}}'
+  compose up -d
+  local pid; pid=$(supervisor)
+  # PTRACE_ATTACH stops it, and stopped it stays
+  python3 -c 'import ctypes,sys,time
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(1) if libc.ptrace(16, int(sys.argv[1]), 0, 0) else time.sleep(600)' "$pid" 3>&- & local tracer=$!
+  traced() { grep -q "^TracerPid:.$tracer" "/proc/$pid/status" && grep -q '^State:.t' "/proc/$pid/status"; }
+  wait_for 30 traced
+  LIMIT=60 run compose stop
+  fails test "$status" = 0
+  has "$output" "the supervisor of \"$PROJECT\" (process $pid) is stopped by a debugger (process $tracer, python3)"
+  traced
+  kill "$tracer"; wait "$tracer" 2>/dev/null || true
+  LIMIT=60 compose stop
+  is "$(state a)" exited
+}

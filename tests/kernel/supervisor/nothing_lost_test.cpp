@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <iostream>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "group.h"
@@ -249,6 +252,36 @@ TEST_F(NothingLost, a_removed_root_leaves_no_process) {
     client_.reset();
 }
 
+/// Proportional share of memory, KiB.
+int64_t pss_of(pid_t pid) {
+    auto text = base::read_file("/proc/" + std::to_string(pid) + "/smaps_rollup", 64 * 1024).value_or("");
+    const size_t at = text.find("\nPss:");
+    return at == std::string::npos ? 0 : std::strtoll(text.c_str() + at + 5, nullptr, 10);
+}
+
+/// What of this root is mounted in the process's namespace.
+size_t mounts_of(pid_t pid, const store::Paths& paths) {
+    size_t count = 0;
+    for (const auto& line : base::split(base::read_file("/proc/" + std::to_string(pid) + "/mountinfo").value_or(""), '\n'))
+        count += line.find(paths.root) != std::string::npos || line.find(paths.run) != std::string::npos;
+    return count;
+}
+
+/// Control groups of these containers, in all hierarchies.
+size_t cgroups_of(const std::vector<std::string>& ids) {
+    std::set<std::string> wanted(ids.begin(), ids.end());
+    size_t count = 0;
+    for (auto it = std::filesystem::recursive_directory_iterator("/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied);
+         it != std::filesystem::recursive_directory_iterator(); ++it) {
+        std::error_code gone;
+        if (!it->is_directory(gone)) continue;
+        const std::string name = it->path().filename();
+        count += std::any_of(wanted.begin(), wanted.end(), [&](const std::string& id) { return name.find(id) != std::string::npos; });
+        if (it.depth() > 4) it.disable_recursion_pending();
+    }
+    return count;
+}
+
 TEST_F(NothingLost, a_hundred_short_ones_leak_nothing) {
     // COMPOSE_LONG_TESTS=1: a thousand.
     const int rounds = ::getenv("COMPOSE_LONG_TESTS") ? 20 : 2;
@@ -259,14 +292,33 @@ TEST_F(NothingLost, a_hundred_short_ones_leak_nothing) {
         wait_exited(warm);
     }
     pid_t one = supervisor(), two = guardian();
-    const size_t fds_before = count_fds(one), guard_before = count_fds(two);
+    const size_t fds_before = count_fds(one), guard_before = count_fds(two), mounts_before = mounts_of(one, paths_), own_mounts = mounts_of(::getpid(), paths_);
+    const size_t spaces_before = base::list_dir(paths_.netns_dir()).value().size();
+    int64_t pss_before = 0, guard_pss_before = 0;
+    std::vector<std::string> all;
     for (int round = 0; round < rounds; round++) {
+        if (round == rounds / 2) {  // what a heap needs for such a wave it has by now
+            pss_before = pss_of(one);
+            guard_pss_before = pss_of(two);
+        }
         std::vector<std::string> ids;
         for (int i = 0; i < 50; i++) ids.push_back(create("r" + std::to_string(round) + "-" + std::to_string(i), "exit 0", [](ContainerSpec& spec) { spec.auto_remove = true; }));
+        all.insert(all.end(), ids.begin(), ids.end());
         for (const auto& result : client_->start_many(ids, {})) ASSERT_TRUE(result.status) << result.status.error().message();
         for (const auto& id : ids) wait_for([&] { return !store_->container(id); }, "the removal");
     }
     EXPECT_EQ(supervisor(), one);
+#ifndef __SANITIZE_ADDRESS__
+    EXPECT_LT(pss_of(one), pss_before + 2048) << "KiB of the supervisor";
+    EXPECT_LT(pss_of(two), guard_pss_before + 512) << "KiB of the guardian";
+#endif
+    if (rounds > 2)
+        std::cout << "supervisor " << pss_before << " -> " << pss_of(one) << " KiB, guardian " << guard_pss_before << " -> " << pss_of(two) << " KiB, " << fds_before
+                  << " -> " << count_fds(one) << " fds\n";
+    EXPECT_EQ(mounts_of(one, paths_), mounts_before);
+    EXPECT_EQ(mounts_of(::getpid(), paths_), own_mounts);
+    EXPECT_EQ(base::list_dir(paths_.netns_dir()).value().size(), spaces_before);
+    EXPECT_EQ(cgroups_of(all), 0u);
     wait_for([&] { return count_fds(one) <= fds_before && count_fds(two) <= guard_before; }, "as few fds as before");
     EXPECT_EQ(base::list_dir(paths_.containers()).value().size(), 2u);
     EXPECT_EQ(base::list_dir(paths_.containers_run()).value().size(), 2u);
