@@ -1,34 +1,47 @@
 #include "image/digest.h"
 
-#include <openssl/evp.h>
+// Not the EVP interface, as in base/text.cpp.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <array>
+#include <variant>
 
 namespace engine::image {
 
 struct Hasher::State {
-    EVP_MD_CTX* context = EVP_MD_CTX_new();
-    std::string algorithm;
-    ~State() { EVP_MD_CTX_free(context); }
+    std::variant<SHA256_CTX, SHA512_CTX> context;
 };
 
 Hasher::Hasher(std::string_view algorithm) : state_(std::make_unique<State>()) {
-    bool wide = algorithm == "sha512";
-    state_->algorithm = wide ? "sha512" : "sha256";
-    EVP_DigestInit_ex(state_->context, wide ? EVP_sha512() : EVP_sha256(), nullptr);
+    if (algorithm == "sha512")
+        SHA512_Init(&state_->context.emplace<SHA512_CTX>());
+    else
+        SHA256_Init(&state_->context.emplace<SHA256_CTX>());
 }
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 Hasher::~Hasher() = default;
 
-void Hasher::update(std::string_view bytes) { EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()); }
+void Hasher::update(std::string_view bytes) {
+    if (auto* wide = std::get_if<SHA512_CTX>(&state_->context))
+        SHA512_Update(wide, bytes.data(), bytes.size());
+    else
+        SHA256_Update(std::get_if<SHA256_CTX>(&state_->context), bytes.data(), bytes.size());
+}
 
 std::string Hasher::digest() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> value{};
-    unsigned length = 0;
-    EVP_DigestFinal_ex(state_->context, value.data(), &length);
-    std::string text = state_->algorithm + ":";
-    for (unsigned i = 0; i < length; ++i) {
+    std::array<unsigned char, SHA512_DIGEST_LENGTH> value{};
+    std::string text = "sha256:";
+    size_t length = SHA256_DIGEST_LENGTH;
+    if (auto* wide = std::get_if<SHA512_CTX>(&state_->context)) {
+        text = "sha512:";
+        length = SHA512_DIGEST_LENGTH;
+        SHA512_Final(value.data(), wide);
+    } else {
+        SHA256_Final(value.data(), std::get_if<SHA256_CTX>(&state_->context));
+    }
+    for (size_t i = 0; i < length; ++i) {
         text += "0123456789abcdef"[value[i] >> 4];
         text += "0123456789abcdef"[value[i] & 15];
     }

@@ -19,6 +19,9 @@ size_t rows(int fd) {
     return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
 }
 
+/// What of a step's text fits a line: its first one (the whole of an error follows when the command ends).
+std::string one_line(const std::string& text) { return base::printable(text.substr(0, text.find('\n'))); }
+
 constexpr const char* kSpinner[] = {"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"};
 
 }  // namespace
@@ -95,7 +98,7 @@ void Progress::event(const run::StepEvent& event) {
             if (event.pull) return;
             bool resource = event.id.find(' ') != std::string::npos;  // "Container p-a-1": two blanks before the status
             out = fmt::format(" {}{}{}{}{}{}\n", dry_run_ ? "DRY-RUN MODE -  " : "", event.id, resource ? "  " : " ", event.status,
-                              resource && event.text.empty() ? "" : " ", base::printable(event.text));
+                              resource && event.text.empty() ? "" : " ", one_line(event.text));
         }
         (void)base::write_all(fd_, out);  // ignored: a lost progress line changes nothing
         return;
@@ -156,7 +159,7 @@ std::string Progress::shown(const Line& line, size_t id_width, size_t limit) con
         for (const Layer& layer : line.layers) current += layer.current, total += layer.total;
         if (total) status += fmt::format(" {} / {}", base::format_bytes(current), base::format_bytes(total));
     }
-    if (!line.text.empty()) status += " " + base::printable(line.text);
+    if (!line.text.empty()) status += " " + one_line(line.text);
     double seconds = std::chrono::duration<double>((done ? line.end : Clock::now()) - line.start).count();
     std::string time = fmt::format("{:.1f}s", seconds);
     std::string text = fmt::format(" {}{} {}{}  {}", dry_run_ ? "DRY-RUN MODE -  " : "", paint(colour, mark, colour_), line.id,
