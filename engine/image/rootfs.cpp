@@ -91,6 +91,16 @@ private:
     std::vector<UniqueFd> kept_;
 };
 
+/// Whether options are understood one by one. Before Linux 6.5 overlayfs is told through the kernel's adapter for old file
+/// systems, which takes any word until the mount is made; `lowerdir+` came with 6.7.
+bool takes_layers_one_by_one() {
+    static const bool known = [] {
+        auto context = OverlayContext::open();
+        return !context || (!context->set_raw("no-such-option", "1") && context->set_folder("lowerdir+", "/"));
+    }();
+    return known;
+}
+
 /// A detached clone of a folder's mount, made read-only.
 Result<MountFd> clone_read_only(const std::string& folder) {
     int fd = static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, folder.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
@@ -144,12 +154,11 @@ Result<MountFd> mount_overlay(const OverlayOptions& options) {
     if (options.lower.empty()) return fail(Code::internal, "mount overlay: no layers");
     if (options.lower.size() > 500) return fail(Code::unsupported_kernel, "the image has more than 500 layers: overlayfs takes no more");
     if (options.upper.empty() && options.lower.size() == 1) return clone_read_only(options.lower[0]);
-    if (options.by_string) return mount_with_string(options);
+    if (options.by_string || !takes_layers_one_by_one()) return mount_with_string(options);
     OverlayContext context = TRY(OverlayContext::open());
     TRY_VOID(context.set("source", "overlay"));
     for (auto layer = options.lower.rbegin(); layer != options.lower.rend(); ++layer) {
         if (context.set_folder("lowerdir+", *layer)) continue;
-        if (errno == EINVAL && layer == options.lower.rbegin()) return mount_with_string(options);  // no lowerdir+ before 6.7
         return fail_errno("overlay layer \"" + *layer + "\"");
     }
     if (!options.upper.empty()) {
