@@ -15,6 +15,7 @@
 #include "runtime/cgroup_layout.h"
 #include "runtime/inside_path.h"
 #include "runtime/mount_source.h"
+#include "runtime/sysctl.h"
 #include "runtime/terminal.h"
 
 namespace engine::oci {
@@ -39,22 +40,6 @@ struct RootBuilder {
     bool dev_is_bind = false, dev_read_only = false, own_devices = !spec.has(CLONE_NEWUSER);
     int devpts_fd = -1;
 
-    Step& new_mount(std::string_view type, std::string_view target, uint64_t attributes, const std::vector<std::string>& options, uint16_t flags) {
-        // An option without a value has an empty second string, so the list is laid out by hand.
-        std::string bytes(type);
-        bytes.push_back('\0');
-        for (const std::string& part : options) {
-            bytes += part;
-            bytes.push_back('\0');
-        }
-        bytes.append(2, '\0');
-        uint32_t more = plan.intern_bytes(bytes.data(), bytes.size());
-        Step& step = plan.add(Op::mount_new, target, flags);
-        step.more = more;
-        step.a = attributes;
-        return step;
-    }
-
     base::Status bind(const MountEntry& mount, const MountWords& words) {
         BindSource source = TRY(open_bind_source(mount, words, spec, input.bundle));
         bool below_proc = std::find(std::begin(runtime::kProcFiles), std::end(runtime::kProcFiles), mount.destination) != std::end(runtime::kProcFiles);
@@ -73,12 +58,12 @@ struct RootBuilder {
 
     base::Status cgroup_mount(const MountEntry& mount, const MountWords& words) {
         if (runtime::cgroup_version() == runtime::CgroupVersion::v2) {
-            new_mount("cgroup2", mount.destination, words.set, {"source", "cgroup"}, runtime::kMakeFolder);
+            plan.add_mount("cgroup2", mount.destination, words.set, {"source", "cgroup"}, runtime::kMakeFolder);
             return {};
         }
         int16_t folder = plan.new_slot();
         // Read-only once its folders are there.
-        Step& tmpfs = new_mount("tmpfs", mount.destination, words.set & ~uint64_t{MOUNT_ATTR_RDONLY}, {"source", "tmpfs", "mode", "755"}, runtime::kMakeFolder);
+        Step& tmpfs = plan.add_mount("tmpfs", mount.destination, words.set & ~uint64_t{MOUNT_ATTR_RDONLY}, {"source", "tmpfs", "mode", "755"}, runtime::kMakeFolder);
         tmpfs.slot = folder;
         for (const runtime::CgroupHierarchy& hierarchy : runtime::cgroup_hierarchies()) {
             uint32_t source = plan.intern(hierarchy.mount_point + input.cgroup->path());
@@ -145,7 +130,7 @@ struct RootBuilder {
                 attributes &= ~uint64_t{MOUNT_ATTR_RDONLY};
             }
             if (words.copy_up) return base::fail(Code::unsupported, what + ": tmpcopyup is not supported");
-            Step& step = new_mount(mount.type, mount.destination, attributes, data, static_cast<uint16_t>(runtime::kMakeFolder | (of_engine ? runtime::kNoSymlinks : 0)));
+            Step& step = plan.add_mount(mount.type, mount.destination, attributes, data, static_cast<uint16_t>(runtime::kMakeFolder | (of_engine ? runtime::kNoSymlinks : 0)));
             for (uint64_t kind : words.propagation) step.b = kind & ~uint64_t{MS_REC};
             if (mount.type == "proc" && mount.destination == "/proc") step.slot = static_cast<int16_t>(plan.proc_slot = plan.new_slot());
             if (is_dev) step.slot = dev = plan.new_slot();
@@ -220,27 +205,16 @@ struct RootBuilder {
 
     base::Status sysctls() {
         if (spec.sysctl.empty()) return {};
-        static constexpr std::string_view kIpc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
+        using Of = runtime::Sysctl::Of;
         if (plan.proc_slot < 0) return base::fail(Code::invalid, "linux.sysctl needs a proc filesystem mounted on /proc");
         for (const auto& [name, value] : spec.sysctl) {
-            std::string dotted = name;
-            bool slashes = name.find('/') < name.find('.');
-            if (slashes) std::replace(dotted.begin(), dotted.end(), '/', '.');
+            runtime::Sysctl sysctl = TRY(runtime::sysctl_of(name));
             std::string quoted = "sysctl " + base::quote(name);
-            if (dotted.find("..") != std::string::npos) return base::fail(Code::invalid, quoted + " is not a name");
-            bool ipc = dotted.starts_with("fs.mqueue.") || std::find(std::begin(kIpc), std::end(kIpc), dotted) != std::end(kIpc);
-            if (ipc ? !spec.has(CLONE_NEWIPC) : dotted.starts_with("net.") ? !spec.has(CLONE_NEWNET) : dotted == "kernel.domainname" ? !spec.has(CLONE_NEWUTS) : false)
-                return base::fail(Code::invalid, quoted + " is not allowed in the hosts " + (ipc ? "ipc" : dotted.starts_with("net.") ? "network" : "uts") + " namespace");
-            if (dotted == "kernel.hostname") return base::fail(Code::invalid, quoted + ": use the hostname of the configuration instead");
-            if (!ipc && !dotted.starts_with("net.") && dotted != "kernel.domainname")
-                return base::fail(Code::invalid, quoted + " is not in a separate kernel namespace");
-            std::string path = name;
-            if (!slashes)
-                for (char& c : path) c = c == '.' ? '/' : c == '/' ? '.' : c;
-            uint32_t text = plan.intern(value);
-            Step& step = plan.add(Op::write_proc, "sys/" + path);
-            step.more = text;
-            step.at = static_cast<int16_t>(plan.proc_slot);
+            if (sysctl.dotted == "kernel.hostname") return base::fail(Code::invalid, quoted + ": use the hostname of the configuration instead");
+            if (sysctl.of == Of::host) return base::fail(Code::invalid, quoted + " is not in a separate kernel namespace");
+            auto [flag, kind] = sysctl.of == Of::ipc ? std::pair(CLONE_NEWIPC, "ipc") : sysctl.of == Of::network ? std::pair(CLONE_NEWNET, "network") : std::pair(CLONE_NEWUTS, "uts");
+            if (!spec.has(flag)) return base::fail(Code::invalid, quoted + " is not allowed in the hosts " + kind + " namespace");
+            runtime::add_sysctl(plan, sysctl, value);
         }
         return {};
     }

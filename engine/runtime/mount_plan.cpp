@@ -36,33 +36,16 @@ struct Builder {
     const ContainerSpec& spec = context.input.container->spec;
     int16_t dev = -1, sys = -1;
 
-    Step& new_mount(std::string_view type, std::string_view target, uint64_t attributes, std::vector<std::string> options, uint16_t flags) {
-        std::vector<std::string> list{std::string(type)};
-        // An option without a value has an empty second string, so the list is laid out by hand.
-        std::string bytes(type);
-        bytes.push_back('\0');
-        for (const std::string& part : options) {
-            bytes += part;
-            bytes.push_back('\0');
-        }
-        bytes.append(2, '\0');
-        uint32_t more = plan.intern_bytes(bytes.data(), bytes.size());
-        Step& step = plan.add(Op::mount_new, target, flags);
-        step.more = more;
-        step.a = attributes;
-        return step;
-    }
-
     bool covered(std::string_view folder) const {
         return std::any_of(mounts.begin(), mounts.end(), [&](const ResolvedMount& mount) { return below(mount.mount.target, folder); });
     }
 
     void base_mounts() {
         plan.proc_slot = plan.new_slot();
-        new_mount("proc", "proc", kStrict, {}, kMakeFolder | kNoSymlinks).slot = static_cast<int16_t>(plan.proc_slot);
+        plan.add_mount("proc", "proc", kStrict, {}, kMakeFolder | kNoSymlinks).slot = static_cast<int16_t>(plan.proc_slot);
 
         dev = plan.new_slot();
-        new_mount("tmpfs", "dev", MOUNT_ATTR_NOSUID, {"mode", "755", "size", "65536k"}, kMakeFolder | kNoSymlinks).slot = dev;
+        plan.add_mount("tmpfs", "dev", MOUNT_ATTR_NOSUID, {"mode", "755", "size", "65536k"}, kMakeFolder | kNoSymlinks).slot = dev;
         struct Node {
             const char* name;
             unsigned major, minor;
@@ -88,12 +71,12 @@ struct Builder {
             step.at = dev;
             step.fd = devpts_fd;
         } else {
-            new_mount("devpts", "pts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, {"mode", "0620", "gid", "5", "ptmxmode", "0666"}, kMakeFolder | kNoSymlinks).at = dev;
+            plan.add_mount("devpts", "pts", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, {"mode", "0620", "gid", "5", "ptmxmode", "0666"}, kMakeFolder | kNoSymlinks).at = dev;
         }
         sys = plan.new_slot();
-        new_mount("sysfs", "sys", kStrict | (spec.privileged ? 0 : MOUNT_ATTR_RDONLY), {}, kMakeFolder | kNoSymlinks).slot = sys;
+        plan.add_mount("sysfs", "sys", kStrict | (spec.privileged ? 0 : MOUNT_ATTR_RDONLY), {}, kMakeFolder | kNoSymlinks).slot = sys;
         cgroup_mounts();
-        new_mount("mqueue", "mqueue", kStrict, {}, kMakeFolder | kNoSymlinks).at = dev;
+        plan.add_mount("mqueue", "mqueue", kStrict, {}, kMakeFolder | kNoSymlinks).at = dev;
         shm();
     }
 
@@ -102,12 +85,12 @@ struct Builder {
     void cgroup_mounts() {
         uint64_t attributes = kStrict | (spec.privileged ? 0 : MOUNT_ATTR_RDONLY);
         if (cgroup_version() == CgroupVersion::v2) {
-            new_mount("cgroup2", "fs/cgroup", attributes, {}, kNoSymlinks).at = sys;
+            plan.add_mount("cgroup2", "fs/cgroup", attributes, {}, kNoSymlinks).at = sys;
             return;
         }
         if (context.input.cgroup == nullptr) return;
         int16_t folder = plan.new_slot();
-        Step& step = new_mount("tmpfs", "fs/cgroup", kStrict, {"mode", "755"}, kNoSymlinks);
+        Step& step = plan.add_mount("tmpfs", "fs/cgroup", kStrict, {"mode", "755"}, kNoSymlinks);
         step.at = sys;
         step.slot = folder;
         for (const CgroupHierarchy& hierarchy : cgroup_hierarchies()) {
@@ -145,7 +128,7 @@ struct Builder {
             return;
         }
         std::string size = std::to_string(spec.shm_size > 0 ? spec.shm_size / 1024 : 65536) + "k";
-        new_mount("tmpfs", "shm", kStrict, {"mode", "1777", "size", size}, kMakeFolder | kNoSymlinks).at = dev;
+        plan.add_mount("tmpfs", "shm", kStrict, {"mode", "1777", "size", size}, kMakeFolder | kNoSymlinks).at = dev;
     }
     int16_t borrowed_shm = -1;
 
@@ -156,7 +139,7 @@ struct Builder {
             bool allow_proc = std::find(std::begin(kProcFiles), std::end(kProcFiles), mount.target) != std::end(kProcFiles);
             if (mount.type == Mount::Type::tmpfs) {
                 MountOptions options = TRY(tmpfs_options(mount));
-                new_mount("tmpfs", mount.target, options.attributes, options.filesystem, kMakeFolder);
+                plan.add_mount("tmpfs", mount.target, options.attributes, options.filesystem, kMakeFolder);
                 continue;
             }
             MountSource source = TRY(open_mount_source(resolved));

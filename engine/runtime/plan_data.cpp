@@ -109,6 +109,22 @@ Step& PlanData::add(Op op, std::string_view text, uint16_t flags) {
     return step;
 }
 
+Step& PlanData::add_mount(std::string_view type, std::string_view target, uint64_t attributes, const std::vector<std::string>& options, uint16_t flags) {
+    // An option without a value has an empty second string, so the list is laid out by hand.
+    std::string bytes(type);
+    bytes.push_back('\0');
+    for (const std::string& part : options) {
+        bytes += part;
+        bytes.push_back('\0');
+    }
+    bytes.append(2, '\0');
+    uint32_t more = intern_bytes(bytes.data(), bytes.size());
+    Step& step = add(Op::mount_new, target, flags);
+    step.more = more;
+    step.a = attributes;
+    return step;
+}
+
 std::string PlanData::describe(const Step& step) const {
     auto string_at = [&](uint32_t offset) { return std::string(pool.c_str() + offset); };
     // Names may come from images: shown so that a terminal cannot be driven by them.

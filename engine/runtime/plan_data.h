@@ -41,6 +41,8 @@ struct PlanData {
     /// Appends a step; the reference is good until the next one.
     Step& add(Op op);
     Step& add(Op op, std::string_view text, uint16_t flags = 0);
+    /// Op::mount_new: a new file system of `type` with `attributes` (MOUNT_ATTR_…); `options` are names and values in turn.
+    Step& add_mount(std::string_view type, std::string_view target, uint64_t attributes, const std::vector<std::string>& options, uint16_t flags);
 
     std::string describe(const Step& step) const;
     std::string text() const;

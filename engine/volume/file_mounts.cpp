@@ -41,7 +41,7 @@ std::string kept_path(const store::Paths& paths, const std::string& id, size_t i
     return paths.container_kept_files(id) + "/" + std::to_string(index);
 }
 
-/// The run folder goes with a reboot, this stays. With a digest in front: after a power cut a file may be there and short.
+/// The run folder goes with a reboot, this stays; for configs alone, a secret's content is never on a disk. With a digest in front: after a power cut a file may be there and short.
 base::Status keep(const store::Paths& paths, const std::string& id, size_t index, const std::string& content) {
     TRY_VOID(base::make_dirs(paths.container_kept_files(id), 0700));
     return base::replace_file(kept_path(paths, id, index), base::sha256_hex(content) + "\n" + content, 0600);
@@ -65,7 +65,7 @@ base::Status stage_files(const store::Paths& paths, const std::string& id, Conta
         if (!file.content) continue;
         TRY_VOID(base::make_dirs(paths.container_files(id), 0700));
         auto written = write_owned(staged_path(paths, id, i), file, *file.content);
-        if (written) written = keep(paths, id, i, *file.content);
+        if (written && !file.secret) written = keep(paths, id, i, *file.content);
         if (!written) return std::move(written).context(std::string(kind(file)) + " " + file.target);
         file.content.reset();
     }
@@ -86,6 +86,9 @@ base::Result<std::vector<FileSource>> resolve_files(const store::Paths& paths, c
         // Writable when its content came from the project, as Docker's; the owner's bits decide. A host file is never written.
         if (file.host_path.empty()) {
             if (!base::exists(staged)) {
+                if (file.secret)
+                    return base::fail(base::Code::not_found, "secret " + file.target +
+                                                                 " is gone: it came from the environment of a command and is kept in memory only; run `compose up --force-recreate` with the variable set");
                 auto content = kept(paths, container.id, i);
                 if (!content)
                     return base::fail(base::Code::not_found, std::string(kind(file)) + " " + file.target + " is gone (" + content.error().message() +

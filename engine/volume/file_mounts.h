@@ -1,6 +1,6 @@
 #pragma once
-// Configs and secrets of a container: what it sees is in the run folder (memory). What a reboot must not take, contents from the
-// project file or the environment, is also below the container's own folder, in files of mode 0600; never in the store.
+// Configs and secrets of a container: what it sees is in the run folder (memory). A config's
+// content is also below the container's own folder, where a reboot leaves it; a secret's content is never on a disk.
 #include <string>
 #include <vector>
 
@@ -21,8 +21,8 @@ struct FileSource {
     bool read_only = true;
 };
 /// What to bind where, at start. A host file with an owner or a mode of its own is copied now; without, it is bound itself, so
-/// that later changes are seen; after a reboot contents come from where they are kept. not_found names the config or secret: a
-/// host file that is gone, or contents that are not whole (create the container again).
+/// that later changes are seen; after a reboot a config's content comes from where it is kept. not_found names the config or secret: a
+/// host file that is gone, a content that is not whole, or a secret from the environment after a reboot (create the container again).
 base::Result<std::vector<FileSource>> resolve_files(const store::Paths& paths, const ContainerInfo& container);
 
 }  // namespace engine::volume

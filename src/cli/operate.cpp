@@ -50,4 +50,19 @@ plan::Options base_options(Context& context, const Arguments& arguments, plan::V
     return options;
 }
 
+Result<plan::Options> up_options(Context& context, const Arguments& arguments, plan::Verb verb) {
+    plan::Options options = base_options(context, arguments, verb);
+    options.no_deps = arguments.on("no-deps");
+    options.force_recreate = arguments.on("force-recreate");
+    options.no_recreate = arguments.on("no-recreate");
+    options.always_recreate_deps = arguments.on("always-recreate-deps");
+    options.renew_anonymous_volumes = arguments.on("renew-anon-volumes");
+    options.no_start = arguments.on("no-start");
+    options.build = arguments.on("build");
+    options.no_build = arguments.on("no-build");
+    if (arguments.given("pull") && arguments.text("pull") != "policy") options.pull = arguments.text("pull");
+    options.scale = TRY(scales_of(arguments.list("scale")));
+    return options;
+}
+
 }  // namespace compose::cli

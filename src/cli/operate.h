@@ -19,5 +19,7 @@ Result<model::Project*> file_project_with(Context& context, const std::vector<st
 Result<std::map<std::string, int>> scales_of(const std::vector<std::string>& words);
 /// What --remove-orphans, COMPOSE_REMOVE_ORPHANS, COMPOSE_IGNORE_ORPHANS, --compatibility and -t say.
 plan::Options base_options(Context& context, const Arguments& arguments, plan::Verb verb);
+/// base_options, and what the flags of up say that create and plan have, too.
+Result<plan::Options> up_options(Context& context, const Arguments& arguments, plan::Verb verb);
 
 }  // namespace compose::cli

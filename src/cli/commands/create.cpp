@@ -23,13 +23,7 @@ Result<int> create_command(Context& context, const Arguments& arguments) {
     context.assume_yes = arguments.on("yes");
     context.quiet_pull = arguments.on("quiet-pull");
     auto* project = TRY(file_project_with(context, arguments.operands, model::Dependencies::include));
-    plan::Options options = base_options(context, arguments, plan::Verb::create);
-    options.build = arguments.on("build");
-    options.no_build = arguments.on("no-build");
-    options.force_recreate = arguments.on("force-recreate");
-    options.no_recreate = arguments.on("no-recreate");
-    if (arguments.given("pull") && arguments.text("pull") != "policy") options.pull = arguments.text("pull");
-    options.scale = TRY(scales_of(arguments.list("scale")));
+    plan::Options options = TRY(up_options(context, arguments, plan::Verb::create));
     return operate(context, *project, options, run::create);
 }
 

@@ -41,16 +41,7 @@ Result<int> plan_command(Context& context, const Arguments& arguments) {
     std::string format = arguments.text("format");
     if (format != "text" && format != "json") return fail(Code::invalid, "unsupported format " + base::quote(format) + ": use text or json");
     auto* project = TRY(file_project_with(context, arguments.operands, arguments.on("no-deps") ? model::Dependencies::ignore : model::Dependencies::include));
-    plan::Options options = base_options(context, arguments, plan::Verb::up);
-    options.no_deps = arguments.on("no-deps");
-    options.force_recreate = arguments.on("force-recreate");
-    options.no_recreate = arguments.on("no-recreate");
-    options.always_recreate_deps = arguments.on("always-recreate-deps");
-    options.renew_anonymous_volumes = arguments.on("renew-anon-volumes");
-    options.no_start = arguments.on("no-start");
-    options.build = arguments.on("build");
-    if (arguments.given("pull") && arguments.text("pull") != "policy") options.pull = arguments.text("pull");
-    options.scale = TRY(scales_of(arguments.list("scale")));
+    plan::Options options = TRY(up_options(context, arguments, plan::Verb::up));
     auto plan = TRY(run::preview(*TRY(context.engine()), *project, options));
     for (const std::string& warning : plan.warnings) warn(warning);
     std::string text = format == "json" ? json_lines(plan) : plan.text();

@@ -83,17 +83,7 @@ Result<int> up_command(Context& context, const Arguments& arguments) {
     context.assume_yes = arguments.on("yes");
     context.quiet_pull = arguments.on("quiet-pull");
     auto* project = TRY(file_project_with(context, arguments.operands, arguments.on("no-deps") ? model::Dependencies::ignore : model::Dependencies::include));
-    plan::Options options = base_options(context, arguments, plan::Verb::up);
-    options.no_deps = arguments.on("no-deps");
-    options.force_recreate = arguments.on("force-recreate");
-    options.no_recreate = arguments.on("no-recreate");
-    options.always_recreate_deps = arguments.on("always-recreate-deps");
-    options.renew_anonymous_volumes = arguments.on("renew-anon-volumes");
-    options.no_start = arguments.on("no-start");
-    options.build = arguments.on("build");
-    options.no_build = arguments.on("no-build");
-    if (arguments.given("pull") && arguments.text("pull") != "policy") options.pull = arguments.text("pull");
-    options.scale = TRY(scales_of(arguments.list("scale")));
+    plan::Options options = TRY(up_options(context, arguments, plan::Verb::up));
     options.wait = arguments.on("wait");
     if (arguments.given("wait-timeout")) options.wait_timeout = std::chrono::seconds(std::max<int64_t>(1, arguments.integer("wait-timeout")));
 

@@ -198,13 +198,12 @@ TEST_F(EngineTest, AfterARestartOfTheMachineRestoreStartsWhatItsPolicyWants) {
         wanted.restart.name = row.policy;
         ids[row.name] = run(wanted);
     }
-    auto joins = spec("joins", "trap 'exit 0' TERM; cat /run/secrets/s; echo up; while :; do sleep 0.1; done");
+    auto joins = spec("joins", "trap 'exit 0' TERM; cat /etc/c; echo up; while :; do sleep 0.1; done");
     joins.restart.name = "always";
     joins.network_mode = "container:" + ids["always"];
     FileMount& file = joins.files.emplace_back();
-    file.secret = true;
-    file.target = "/run/secrets/s";
-    file.content = "from the environment\n";
+    file.target = "/etc/c";
+    file.content = "from the project\n";
     ids["joins"] = run(joins);
     for (const auto& [name, id] : ids) log_with(id, "up");
     for (const auto& row : rows)
@@ -233,7 +232,7 @@ TEST_F(EngineTest, AfterARestartOfTheMachineRestoreStartsWhatItsPolicyWants) {
     for (const auto& row : rows)
         EXPECT_EQ(engine_->container(ids[row.name])->state.status, row.back ? ContainerStatus::running : ContainerStatus::exited) << row.name;
     EXPECT_EQ(engine_->container(ids["joins"])->state.status, ContainerStatus::running);
-    log_with(ids["joins"], "from the environment\nup\nfrom the environment\nup\n");
+    log_with(ids["joins"], "from the project\nup\nfrom the project\nup\n");
     EXPECT_EQ(told.size(), 5u);
     auto again = engine::restore({.root = root_}, {});
     ASSERT_TRUE(again);

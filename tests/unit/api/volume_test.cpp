@@ -190,6 +190,15 @@ TEST_F(VolumeTest, FilesAreInTheRunFolderAndOutliveAReboot) {
     auto gone = resolve_files(paths_, container);
     ASSERT_FALSE(gone);
     EXPECT_EQ(gone.error().code, Code::not_found);
+    // a secret's content is never on a disk
+    container.spec.files = {FileMount{.target = "/s", .content = "hidden", .secret = true}};
+    ASSERT_TRUE(stage_files(paths_, container.id, container.spec));
+    ASSERT_TRUE(resolve_files(paths_, container));
+    EXPECT_FALSE(base::exists(kept));
+    ASSERT_TRUE(base::remove_tree(paths_.container_files(container.id)));
+    auto forgotten = resolve_files(paths_, container);
+    ASSERT_FALSE(forgotten);
+    EXPECT_NE(forgotten.error().message().find("secret /s is gone"), std::string::npos) << forgotten.error().message();
     FileMount relative{.target = "c", .content = "x"};
     ContainerSpec bad;
     bad.files = {relative};
