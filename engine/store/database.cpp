@@ -87,7 +87,15 @@ base::Result<Database> Database::open(const std::string& path) {
 
 Database::Database(Database&& other) noexcept : db_(std::exchange(other.db_, nullptr)), depth_(std::exchange(other.depth_, 0)) {}
 Database::~Database() {
-    if (db_) sqlite3_close_v2(db_);
+    if (!db_) return;
+    // The last to close would copy the log into the database, sync both and remove the log, which the next command makes and
+    // syncs again. Below this size reading it anew costs less.
+    constexpr off_t kSmallLog = 1 << 20;
+    struct stat log {};
+    const char* file = sqlite3_db_filename(db_, "main");
+    if (file && ::stat((std::string(file) + "-wal").c_str(), &log) == 0 && log.st_size < kSmallLog)
+        sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    sqlite3_close_v2(db_);
 }
 
 base::Status Database::migrate(std::string_view part, const std::vector<std::string>& migrations) {

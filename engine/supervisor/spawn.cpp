@@ -34,6 +34,15 @@ bool entered = false;
 
 constexpr int kReadyFd = 3, kLockFd = 4;
 
+/// The process that a guardian was forked from: it goes as soon as it runs, so nothing waits for it until the guardian is needed.
+std::atomic<pid_t> leaving{0};
+
+void reap_leaving() {
+    const pid_t child = leaving.exchange(0);
+    while (child > 0 && ::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
 }  // namespace
 
 void enter_if_asked(int argc, char** argv) {
@@ -143,14 +152,14 @@ Result<base::UniqueFd> spawn_guardian(const store::Paths& paths, const std::stri
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     if (error != 0) return fail_errno("start the supervisor of \"" + group + "\"", error);
-    // It forks and goes at once: no child of the command is left.
-    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    reap_leaving();
+    leaving = child;
     ready_copy.reset();  // our copy of the guardian's end: its death must be an end of file
     return ready;
 }
 
 Result<base::UniqueFd> connect_or_spawn(const store::Paths& paths, const std::string& group) {
+    reap_leaving();
     auto connected = TRY(connect_socket(paths, group));
     if (connected) return connected;
     TRY_VOID(paths.make());
@@ -169,6 +178,7 @@ Result<base::UniqueFd> connect_or_spawn(const store::Paths& paths, const std::st
         n = ::read(ready.get(), &byte, 1);
         if (n >= 0 || errno != EINTR) break;
     }
+    reap_leaving();
     if (n != 1) return fail(Code::unavailable, "the supervisor of \"" + group + "\" did not start");
     connected = TRY(connect_socket(paths, group));
     if (!connected) return fail(Code::unavailable, "the supervisor of \"" + group + "\" does not answer");
