@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <map>
+#include <mutex>
 #include <set>
+#include <thread>
 
 #include "supervisor/client.h"
 
@@ -78,6 +80,44 @@ Result<std::vector<Restored>> restore(const EngineOptions& options, const std::f
         auto lock = TRY(engine->lock_group({}));
         restore_group(*engine, group, all, report);
     }
+    return all;
+}
+
+Result<std::vector<Restored>> halt(const EngineOptions& options, const std::function<void(const Restored&)>& report) {
+    auto engine = TRY(Engine::open(options));
+    std::map<std::string, std::vector<ContainerInfo>> groups;
+    for (auto& container : TRY(engine->containers({}))) {
+        const auto status = container.state.status;
+        if (status == ContainerStatus::running || status == ContainerStatus::paused || status == ContainerStatus::restarting)
+            groups[container.supervisor].push_back(std::move(container));
+    }
+    std::vector<Restored> all;
+    std::mutex mutex;
+    auto work = [&](const std::string& group, const std::vector<ContainerInfo>& containers) {
+        auto tell = [&](size_t i, Status status) {
+            std::lock_guard lock(mutex);
+            all.push_back({containers[i].id, containers[i].spec.name, group, std::move(status)});
+            if (report) report(all.back());
+        };
+        auto client = supervisor::SupervisorClient::connect_or_start(engine->options(), group);
+        if (!client) {
+            for (size_t i = 0; i < containers.size(); i++) tell(i, Status(client.error()));
+            return;
+        }
+        std::vector<StopRequest> requests;
+        for (const auto& container : containers) requests.push_back({container.id, std::nullopt});
+        std::vector<bool> told(requests.size());
+        auto ended = [&](size_t i, const base::Result<supervisor::StopOutcome>& outcome) {
+            if (i >= told.size() || told[i]) return;
+            told[i] = true;
+            tell(i, outcome ? Status() : Status(outcome.error()));
+        };
+        auto outcomes = (*client)->halt_many(requests, ended);
+        for (size_t i = 0; i < outcomes.size(); i++) ended(i, outcomes[i]);
+    };
+    std::vector<std::thread> threads;
+    for (const auto& [group, containers] : groups) threads.emplace_back(work, std::cref(group), std::cref(containers));
+    for (auto& thread : threads) thread.join();
     return all;
 }
 

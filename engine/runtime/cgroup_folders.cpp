@@ -52,16 +52,27 @@ base::Status fill_cpuset(const std::string& folder) {
     return {};
 }
 
+constexpr std::string_view kWantedControllers[] = {"cpu", "cpuset", "io", "memory", "pids"};
+
 /// v2: children get a controller only when their parent hands it down.
 void hand_down(const std::string& folder) {
     std::string have = read_cgroup_file(folder + "/cgroup.controllers"), given = read_cgroup_file(folder + "/cgroup.subtree_control");
     for (const std::string& controller : base::split(base::trim(have), ' ')) {
-        static constexpr std::string_view kWanted[] = {"cpu", "cpuset", "io", "memory", "pids"};
-        if (std::find(std::begin(kWanted), std::end(kWanted), controller) == std::end(kWanted)) continue;
+        if (std::find(std::begin(kWantedControllers), std::end(kWantedControllers), controller) == std::end(kWantedControllers)) continue;
         if ((" " + base::trim(given) + " ").find(" " + controller + " ") != std::string::npos) continue;
         // A group that has processes of its own cannot hand down (EBUSY); a limit that is set later says what lacks.
         (void)write_cgroup_file(folder + "/cgroup.subtree_control", "+" + controller);
     }
+}
+}  // namespace
+
+namespace {
+/// v2: what a group lacks is handed down all the way, also through groups that others have made (a parent of the user's choice).
+void hand_down_to(const CgroupHierarchy& hierarchy, const std::string& path) {
+    std::string have = " " + base::trim(read_cgroup_file(hierarchy.mount_point + path + "/cgroup.controllers")) + " ";
+    if (std::all_of(std::begin(kWantedControllers), std::end(kWantedControllers), [&](std::string_view controller) { return have.find(" " + std::string(controller) + " ") != std::string::npos; })) return;
+    hand_down(hierarchy.mount_point);
+    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) hand_down(hierarchy.mount_point + path.substr(0, slash));
 }
 }  // namespace
 
@@ -73,7 +84,6 @@ base::Status make_cgroup_folder(const CgroupHierarchy& hierarchy, const std::str
         if (errno == ENOENT) {
             size_t slash = path.rfind('/');
             if (slash == 0 || slash == std::string::npos) return base::fail_errno("make control group " + base::quote(folder));
-            if (hierarchy.unified) hand_down(hierarchy.mount_point);
             // The parent may be removed again by whoever ends its last container: then both are made once more.
             int made = -1;
             for (int attempt = 0; attempt < 16 && made != 0; ++attempt) {
@@ -83,9 +93,9 @@ base::Status make_cgroup_folder(const CgroupHierarchy& hierarchy, const std::str
                 if (made != 0 && errno != ENOENT) break;
             }
             if (made != 0) return base::fail_errno("make control group " + base::quote(folder));
-            if (hierarchy.unified) hand_down(hierarchy.mount_point + path.substr(0, slash));
         }
     }
+    if (hierarchy.unified) hand_down_to(hierarchy, path);
     return cpuset ? fill_cpuset(folder) : base::Status{};
 }
 

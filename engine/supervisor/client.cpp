@@ -85,6 +85,11 @@ public:
         return outcomes("stop", requests, report);
     }
 
+    std::vector<Result<StopOutcome>> halt_many(const std::vector<StopRequest>& requests,
+                                               const std::function<void(size_t, const Result<StopOutcome>&)>& report) override {
+        return outcomes("halt", requests, report);
+    }
+
     Result<StopOutcome> restart(const std::string& id, std::optional<Nanoseconds> timeout) override {
         return std::move(outcomes("restart", {{id, timeout}}, {}).front());
     }

@@ -48,6 +48,9 @@ public:
     /// All at once; `report` (may be empty) is called with the index of each as it has ended, from this thread.
     virtual std::vector<Result<StopOutcome>> stop_many(const std::vector<StopRequest>& requests,
                                                        const std::function<void(size_t, const Result<StopOutcome>&)>& report = {}) = 0;
+    /// stop_many as the machine goes down: the containers count as running ones for what is to be restored.
+    virtual std::vector<Result<StopOutcome>> halt_many(const std::vector<StopRequest>& requests,
+                                                       const std::function<void(size_t, const Result<StopOutcome>&)>& report) = 0;
     /// "KILL", "SIGKILL", "9". SIGKILL returns when it has ended; another signal at once. not_running when it is not running.
     virtual Status kill(const std::string& id, const std::string& signal) = 0;
     virtual Result<StopOutcome> restart(const std::string& id, std::optional<Nanoseconds> timeout) = 0;

@@ -74,6 +74,7 @@ struct Unit {
     // while it is being stopped
     EventLoop::Timer stop_timer;
     bool stopping = false, killed = false;
+    bool halted = false;  ///< the machine goes down: its policy does not start it now, but when the machine is back
     std::string stop_note;
     Clock::time_point stop_deadline{};
 
@@ -95,7 +96,9 @@ public:
     using StopDone = std::function<void(const Result<StopOutcome>&)>;
     /// `token`: what a supervisor before this one has started for the same request is started, whatever became of it; 0: no such check.
     void start(const std::vector<std::string>& ids, uint64_t token, std::function<void(const std::string& id, const base::Status&)> done);
-    void stop(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done);
+    void stop(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done) { end(id, timeout, false, std::move(done)); }
+    /// A stop that is no person's word: the container counts as one that ran.
+    void halt(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done) { end(id, timeout, true, std::move(done)); }
     void kill(const std::string& id, const std::string& signal, Done done);
     void restart(const std::string& id, uint64_t token, std::optional<Nanoseconds> timeout, StopDone done);
     void pause(const std::string& id, bool on, Done done);
@@ -171,6 +174,8 @@ private:
     void update_kept(Unit& unit);
 
     // core_stop.cpp
+    void end(const std::string& id, std::optional<Nanoseconds> timeout, bool by_machine, StopDone done);
+    static void note_reason(Unit& unit, bool by_machine);
     void begin_stop(Unit& unit, std::optional<Nanoseconds> timeout);
     struct Listening {
         Clock::time_point give_up, asleep_since;

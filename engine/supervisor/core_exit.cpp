@@ -54,11 +54,11 @@ void Core::on_exit(Unit& one, int32_t status, Time time) {
             }
     }
     state.oom_killed = one.oom_seen;
-    if (one.stopping && state.stopped_by_user) event(one, "stop");
+    if (one.stopping && (state.stopped_by_user || one.halted)) event(one, "stop");
     event(one, "die", {{"exitCode", std::to_string(state.exit_code)}});
     one.stopping = false;
 
-    RestartInput input{one.info.spec.restart, state.exit_code, state.stopped_by_user, state.restart_count, Nanoseconds(Clock::now() - one.began)};
+    RestartInput input{one.info.spec.restart, state.exit_code, state.stopped_by_user || one.halted, state.restart_count, Nanoseconds(Clock::now() - one.began)};
     auto pause = one.backoff.decide(input);
     state.status = pause ? ContainerStatus::restarting : ContainerStatus::exited;
     if (!pause && state.health == HealthStatus::starting) state.health = HealthStatus::none;
@@ -168,7 +168,7 @@ void Core::settle(Unit& one) {
     const auto& state = one.info.state;
     if (state.status == ContainerStatus::restarting) {
         one.phase = Phase::waiting;
-        if (state.stopped_by_user) {
+        if (state.stopped_by_user || one.halted) {
             give_up_waiting(one);  // `stop` came while it was being cleaned up
             return;
         }

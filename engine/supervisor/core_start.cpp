@@ -179,7 +179,7 @@ void Core::enter_running(Unit& one, StartItem& item) {
     one.channels = std::move(item.channels);
     one.oom_fd = std::move(item.oom_events);
     one.network_made = has_own_network(one.info.spec);
-    one.oom_seen = one.stopping = one.killed = false;
+    one.oom_seen = one.stopping = one.killed = one.halted = false;
     one.info.endpoints = std::move(item.endpoints);
     one.info.ports = std::move(item.ports);
     auto& state = one.info.state;
@@ -260,7 +260,10 @@ void Core::reload(const std::string& id, Done done) {
             services_->update_records();
         }
         // A policy that now says no ends the waiting for the next start.
-        if (one->phase == Phase::waiting && (one->info.spec.restart.name == "no" || one->info.spec.restart.name.empty())) give_up_waiting(*one);
+        if (one->phase == Phase::waiting && (one->info.spec.restart.name == "no" || one->info.spec.restart.name.empty())) {
+            note_reason(*one, false);
+            give_up_waiting(*one);
+        }
     }
     after_flush_.push_back([done] { done({}); });
 }

@@ -23,7 +23,9 @@ constexpr auto kLookAgain = std::chrono::milliseconds(10);
 
 }  // namespace
 
-void Core::stop(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done) {
+void Core::note_reason(Unit& one, bool by_machine) { (by_machine ? one.halted : one.info.state.stopped_by_user) = true; }
+
+void Core::end(const std::string& id, std::optional<Nanoseconds> timeout, bool by_machine, StopDone done) {
     Unit* one = find(id);
     if (!one || one->phase == Phase::idle) {
         done(StopOutcome{});
@@ -41,18 +43,20 @@ void Core::stop(const std::string& id, std::optional<Nanoseconds> timeout, StopD
     switch (one->phase) {
         case Phase::waiting:
             one->on_ended.push_back(ended);
+            note_reason(*one, by_machine);
             give_up_waiting(*one);
             break;
         case Phase::starting:
-            one->on_started.push_back([this, id, timeout, done](const Status&) { stop(id, timeout, done); });
+            one->on_started.push_back([this, id, timeout, by_machine, done](const Status&) { end(id, timeout, by_machine, done); });
             break;
         case Phase::cleaning:
-            // It may be about to wait for its next start: the person's word is remembered.
-            one->info.state.stopped_by_user = true;
-            one->on_ended.push_back([this, id, timeout, done] { stop(id, timeout, done); });
+            // It may be about to wait for its next start: the word is remembered.
+            note_reason(*one, by_machine);
+            one->on_ended.push_back([this, id, timeout, by_machine, done] { end(id, timeout, by_machine, done); });
             break;
         case Phase::running:
             one->on_ended.push_back(ended);
+            note_reason(*one, by_machine);
             begin_stop(*one, timeout);
             break;
         case Phase::idle: break;
@@ -63,7 +67,6 @@ void Core::stop(const std::string& id, std::optional<Nanoseconds> timeout, StopD
 void Core::give_up_waiting(Unit& one) {
     one.restart_timer.reset();
     one.info.state.status = ContainerStatus::exited;
-    one.info.state.stopped_by_user = true;
     std::erase(to_start_, one.id);
     save(one);
     event(one, "stop");
@@ -86,7 +89,6 @@ void Core::begin_stop(Unit& one, std::optional<Nanoseconds> timeout) {
     one.killed = false;
     one.stop_note.clear();
     one.stop_deadline = deadline;
-    one.info.state.stopped_by_user = true;
     save(one);
     if (one.info.state.status == ContainerStatus::paused) {
         if (auto cgroup = runtime::Cgroup::open(runtime::cgroup_path(one.info))) (void)cgroup->thaw();
@@ -161,6 +163,7 @@ void Core::kill(const std::string& id, const std::string& signal_text, Done done
     }
     if (one->phase == Phase::waiting) {
         one->on_ended.push_back([done] { done({}); });
+        note_reason(*one, false);
         give_up_waiting(*one);
         return;
     }

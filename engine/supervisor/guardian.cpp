@@ -20,6 +20,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "runtime/own_cgroup.h"
 #include "supervisor/supervisor.h"
 
 namespace engine::supervisor {
@@ -127,7 +128,7 @@ private:
     }
 
     void fork_supervisor() {
-        if (supervisor_started_ != 0 && needless()) ::_exit(0);
+        if (supervisor_started_ != 0 && needless()) end();
         // One that crashes at once, again and again, is started ever more slowly, 20 ms up to 5 s; one that somebody killed
         // is not to blame.
         const bool blameless = supervisor_started_ == 0 || steady_ms() - supervisor_started_ > 10'000 || (last_signal_ == SIGKILL && ++kills_ < 1000);
@@ -156,6 +157,11 @@ private:
         watch(link_, kLinkMark);
         watch(supervisor_fd_, kChildMark);
         // What ended meanwhile and was not acknowledged is in the table that the supervisor has.
+    }
+
+    [[noreturn]] static void end() {
+        runtime::leave_own_cgroup();
+        ::_exit(0);
     }
 
     static void pause_for_resources() {
@@ -189,7 +195,7 @@ private:
                 ::close(link_);
                 ::close(supervisor_fd_);
                 link_ = supervisor_fd_ = -1;
-                if (finished_) ::_exit(0);
+                if (finished_) end();
                 if (next_program_ >= 0) renew();
                 return;
             }
@@ -448,6 +454,7 @@ void guardian_main(GuardianArguments arguments) {
         pid_t child = ::fork();
         if (child != 0) ::_exit(child < 0 ? 1 : 0);
         ::setsid();
+        runtime::enter_own_cgroup();
         arguments.listen_fd = listen_at(arguments.paths, arguments.group);
         if (arguments.listen_fd < 0) ::_exit(1);
     }

@@ -26,7 +26,7 @@ struct FrameHead {
 constexpr uint32_t kLongestFrame = 8u << 20;
 
 struct Request {
-    std::string verb;  ///< start, stop, kill, restart, pause, unpause, reload, connect, disconnect, attach, hand over
+    std::string verb;  ///< start, stop, halt, kill, restart, pause, unpause, reload, connect, disconnect, attach, hand over
     std::vector<std::string> ids;
     std::vector<int64_t> timeouts_ns;  ///< one an id; -1: the container's own
     std::string signal, network;

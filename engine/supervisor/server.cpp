@@ -142,6 +142,8 @@ void Server::handle(Id id, const Request& request) {
         });
     } else if (verb == "stop") {
         for (size_t i = 0; i < request.ids.size(); i++) core_.stop(request.ids[i], timeout_of(i), stopped(request.ids[i]));
+    } else if (verb == "halt") {
+        for (size_t i = 0; i < request.ids.size(); i++) core_.halt(request.ids[i], timeout_of(i), stopped(request.ids[i]));
     } else if (verb == "restart") {
         for (size_t i = 0; i < request.ids.size(); i++) core_.restart(request.ids[i], request.token, timeout_of(i), stopped(request.ids[i]));
     } else if (verb == "kill") {

@@ -16,6 +16,10 @@ struct Restored {
 /// themselves are removed. What runs is left alone. `report` (may be empty) is called for each as it is done.
 Result<std::vector<Restored>> restore(const EngineOptions& options, const std::function<void(const Restored&)>& report);
 
+/// Stops what runs of all projects, each with its own signal and grace period, side by side, and remembers that it ran: what an
+/// orderly end of the machine does, so that restore() brings it back. `report` (may be empty) as each has ended, one at a time.
+Result<std::vector<Restored>> halt(const EngineOptions& options, const std::function<void(const Restored&)>& report);
+
 struct HandedOver {
     std::string project;  ///< the group
     Status status;

@@ -11,7 +11,7 @@ constexpr const Command* kAll[] = {
     &kCp, &kCreate, &kDown, &kEvents, &kExec, &kExport,
     &kImageHistory, &kImageImport, &kImageInspect, &kImageLoad, &kImageLs, &kImagePrune, &kImagePull, &kImagePush, &kImageRm, &kImageSave, &kImageTag,
     &kImageVerify, &kImages, &kKill, &kLogin, &kLogout, &kLogs, &kLs, &kPause, &kPlan, &kPort, &kPs, &kPublish, &kPull, &kPush, &kRestart, &kRm, &kRun, &kRuntime, &kScale, &kStart,
-    &kStats, &kStop, &kSystemDf, &kSystemPrune, &kSystemRestore, &kSystemUpdate, &kTop, &kUnpause, &kUp, &kVersion, &kVolumes, &kWait, &kWatch,
+    &kStats, &kStop, &kSystemDf, &kSystemPrune, &kSystemRestore, &kSystemStop, &kSystemUpdate, &kTop, &kUnpause, &kUp, &kVersion, &kVolumes, &kWait, &kWatch,
 };
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace compose::cli {
 extern const Command kAttach, kBridge, kBuild, kCommit, kCompletion, kConfig, kCp, kCreate, kDown, kEvents, kExec, kExport,
     kImageHistory, kImageImport, kImageInspect, kImageLoad, kImageLs, kImagePrune, kImagePull, kImagePush, kImageRm, kImageSave, kImageTag,
     kImageVerify, kImages, kKill, kLogin, kLogout, kLogs,
-    kLs, kPause, kPlan, kPort, kPs, kPublish, kPull, kPush, kRestart, kRm, kRun, kRuntime, kScale, kStart, kStats, kStop, kSystemDf, kSystemPrune, kSystemRestore, kSystemUpdate, kTop, kUnpause, kUp, kVersion,
+    kLs, kPause, kPlan, kPort, kPs, kPublish, kPull, kPush, kRestart, kRm, kRun, kRuntime, kScale, kStart, kStats, kStop, kSystemDf, kSystemPrune, kSystemRestore, kSystemStop, kSystemUpdate, kTop, kUnpause, kUp, kVersion,
     kVolumes, kWait, kWatch;
 
 extern const Command kContainerAttach, kContainerCommit, kContainerCp, kContainerCreate, kContainerDiff, kContainerExec, kContainerExport, kContainerInspect, kContainerKill,

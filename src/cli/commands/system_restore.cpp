@@ -1,4 +1,4 @@
-// `compose system restore` and `compose system update`: for all projects of the root at once.
+// `compose system stop`, `compose system restore` and `compose system update`: for all projects of the root at once.
 #include <unistd.h>
 
 #include "base/file.h"
@@ -27,6 +27,20 @@ Result<int> restore_command(Context& context, const Arguments&) {
     return status;
 }
 
+Result<int> halt_command(Context& context, const Arguments&) {
+    auto options = TRY(options_of_root(context));
+    int status = 0;
+    (void)TRY(engine::halt(options, [&](const engine::Restored& each) {
+        if (each.status) {
+            (void)base::write_all(STDERR_FILENO, " Container " + each.name + "  Stopped\n");  // ignored: only tells
+        } else {
+            print_error(Error(each.status.error()).with("stop " + each.name));
+            status = exit_status(each.status.error().code);
+        }
+    }));
+    return status;
+}
+
 Result<int> update_command(Context& context, const Arguments&) {
     auto options = TRY(options_of_root(context));
     int status = 0;
@@ -45,6 +59,7 @@ Result<int> update_command(Context& context, const Arguments&) {
 }  // namespace
 
 const Command kSystemRestore{"system restore", "", "Start what its restart policy wants running, as after a restart of the machine", {}, restore_command, 0, 0};
+const Command kSystemStop{"system stop", "", "Stop all containers of all projects, as the machine goes down: restore starts again what its restart policy wants", {}, halt_command, 0, 0};
 const Command kSystemUpdate{"system update", "", "Hand the running supervisors over to this program, after an update of it", {}, update_command, 0, 0};
 
 }  // namespace compose::cli
