@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -225,19 +226,25 @@ Status create_bridge(const NetworkInfo& network, const std::string& table) {
 Status remove_bridge(const NetworkInfo& network, const std::string& table) {
     if (!is_bridge(network) || network.bridge.empty()) return {};
     const std::string doing = "remove network " + base::quote(network.spec.name);
-    Netlink netlink = TRY(Netlink::open());
-    Status first;
-    if (auto index = netlink.index(network.bridge)) {
+    // Each waits for the kernel to have done with what it takes away, so the two wait side by side. The firewall is closed
+    // whatever becomes of the link: clean-up does not stop at the first failure.
+    Status closed;
+    std::thread firewall([&] { closed = close_network(table, network); });
+    Status removed = [&]() -> Status {
+        Netlink netlink = TRY(Netlink::open());
+        auto index = netlink.index(network.bridge);
+        if (!index) return {};
         NetlinkBatch batch;
         ifinfomsg header{};
         header.ifi_index = *index;
         batch.begin(RTM_DELLINK, 0, &header, sizeof header);
         int error = TRY(netlink.run(batch))[0];
-        // The firewall is closed whatever came before: clean-up does not stop at the first failure.
-        if (error != 0 && error != ENODEV) first = base::fail_errno(doing + ": remove bridge " + base::quote(network.bridge), error);
-    }
-    if (auto closed = close_network(table, network); !closed && first) first = closed;
-    return std::move(first).context(doing);
+        if (error != 0 && error != ENODEV) return base::fail_errno(doing + ": remove bridge " + base::quote(network.bridge), error);
+        return {};
+    }();
+    firewall.join();
+    if (!removed) return removed;
+    return std::move(closed).context(doing);
 }
 
 std::string host_gateway(std::span<const NetworkInfo> networks) {

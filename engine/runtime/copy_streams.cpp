@@ -18,7 +18,7 @@ constexpr size_t kChunk = 64u << 10;
 /// Signals as bytes in a pipe while it lives; the handlers before come back after. One at a time in a process.
 class SignalPipe {
 public:
-    static Result<std::unique_ptr<SignalPipe>> make(bool endings) {
+    static Result<std::unique_ptr<SignalPipe>> make(bool endings, bool hangup) {
         int ends[2];
         if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return base::fail_errno("make a pipe");
         auto out = std::unique_ptr<SignalPipe>(new SignalPipe);
@@ -26,6 +26,7 @@ public:
         write_end_ = ends[1];
         out->take(SIGWINCH, note);
         out->take(SIGPIPE, SIG_IGN);  // a closed stdout is an error of write, not our end
+        if (hangup) out->take(SIGHUP, note);
         if (endings)
             for (int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) out->take(number, note);
         return out;
@@ -66,7 +67,8 @@ public:
 
     Result<CopyEnd> run() {
         if (job_.tty || job_.watch_keys) keys_ = TRY(DetachKeys::parse(job_.detach_keys));
-        auto signals = TRY(SignalPipe::make(static_cast<bool>(job_.on_signal)));
+        terminal_ = (job_.tty || job_.watch_keys) && job_.local.in >= 0 && ::isatty(job_.local.in);
+        auto signals = TRY(SignalPipe::make(static_cast<bool>(job_.on_signal), terminal_));
         std::optional<RawMode> raw;
         if (job_.tty || job_.watch_keys) raw.emplace(TRY(RawMode::enter(job_.local.in)));
         // Our ends only: a process that does not read must not stop us from showing what it writes.
@@ -95,6 +97,7 @@ public:
             for (int i = 0; i < 2; ++i)
                 if (wait[2 + i].revents != 0 && !copy_output(outputs_[i])) return CopyEnd::local_gone;
             if (wait[0].revents != 0 && read_input()) return CopyEnd::detached;
+            if (gone_) return CopyEnd::local_gone;
             if (wait[1].revents != 0) write_input();
             if (wait[4].revents != 0) {
                 // What it wrote is in the pipes by now; what its descendants may still write is not waited for.
@@ -137,6 +140,8 @@ private:
             for (ssize_t i = 0; i < n; ++i) {
                 if (numbers[i] == SIGWINCH)
                     window();
+                else if (numbers[i] == SIGHUP && terminal_)
+                    gone_ = true;
                 else if (job_.on_signal)
                     job_.on_signal(numbers[i]);
             }
@@ -175,6 +180,7 @@ private:
         if (n < 0 && (errno == EINTR || errno == EAGAIN)) return false;
         if (n <= 0) {
             in_ = -1;
+            gone_ = terminal_;  // a raw one has no other end
             return false;
         }
         std::string_view bytes(buffer_, static_cast<size_t>(n));
@@ -204,6 +210,7 @@ private:
 
     const CopyJob& job_;
     int in_, to_;
+    bool terminal_ = false, gone_ = false;
     Output outputs_[2];
     std::optional<DetachKeys> keys_;
     std::string pending_;

@@ -69,7 +69,7 @@ enum class CopyEnd : uint8_t {
     output_closed,  ///< all outputs are at EOF
     process_ended,  ///< end_fd became readable and the outputs are drained
     detached,       ///< by the keys
-    local_gone,     ///< nobody reads our output any more (EPIPE, EIO)
+    local_gone,     ///< nobody reads our output any more (EPIPE, EIO), or the terminal of our input is gone
 };
 /// Copies until one of the ends. Restores the terminal.
 base::Result<CopyEnd> copy_streams(const CopyJob& job);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -237,7 +238,9 @@ public:
         follower.join();
         if (!copied) return base::Error(copied.error());
         AttachResult result;
-        result.detached = *copied == runtime::CopyEnd::detached;
+        result.detached = detached;
+        result.hung_up = *copied == runtime::CopyEnd::local_gone;
+        if (result.hung_up) result.exit_code = 128 + SIGHUP;
         if (result.detached) return result;
         if (!followed && followed.error().sys_errno != EPIPE) return base::Error(followed.error());
         result.exit_code = exit_code_.value_or(0);

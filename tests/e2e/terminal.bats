@@ -27,7 +27,7 @@ idle() { yaml <<<'services: {a: {image: "@IMAGE@", command: sleep 1000, stop_sig
 	wait #
 	type echo $((21 * 2))\n
 	wait 42
-	type echo be""gun; sleep 1000\n
+	type sh -c 'echo be""gun; exec sleep 1000'\n
 	wait begun
 	type \x03
 	wait #
@@ -97,6 +97,27 @@ idle() { yaml <<<'services: {a: {image: "@IMAGE@", command: sleep 1000, stop_sig
 	type echo $((21 * 2))\n
 	wait 42
 	type \x10\x11
+	S
+  is "$(state a)" running
+}
+
+@test "a terminal that goes away ends what exec and run started, and detaches what attach looked at" {
+  yaml <<<'services: {a: {image: "@IMAGE@", tty: true, stdin_open: true, command: sh, stop_signal: SIGKILL}}'
+  compose up -d
+  run -137 terminal 24 80 "$PROGRAM" exec a sh -c 'trap "" HUP; echo there; exec sleep 1234' <<-'S'
+	wait there
+	hangup
+	S
+  lacks "$(compose top a)" "sleep 1234"
+  run -129 terminal 24 80 "$PROGRAM" run --rm a sh <<-'S'
+	wait #
+	hangup
+	S
+  is "$(compose ps -aq | wc -l)" 1
+  run -129 terminal 24 80 "$PROGRAM" attach a <<-'S'
+	type echo $((21 * 2))\n
+	wait 42
+	hangup
 	S
   is "$(state a)" running
 }

@@ -141,8 +141,9 @@ struct AttachOptions {
     StreamSet streams{0, 1, 2};
 };
 struct AttachResult {
-    bool detached = false;
-    int exit_code = 0;
+    bool detached = false;  ///< the container runs on: the detach keys were typed, or our terminal is gone
+    bool hung_up = false;   ///< our terminal is gone
+    int exit_code = 0;      ///< the container's; detached: 0, hung up: 128 and SIGHUP
 };
 struct ContainerStats {
     std::string id, name;

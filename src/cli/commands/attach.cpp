@@ -31,7 +31,7 @@ Result<int> attach_command(Context& context, const Arguments& arguments) {
     if (arguments.on("sig-proxy"))
         watch.emplace([&](int) { (void)engine->kill(container.id, std::to_string(interrupts::last_signal())); });  // ignored: it may have ended
     auto result = TRY(engine->attach(container.id, options));
-    return result.detached ? 0 : result.exit_code;
+    return result.exit_code;
 }
 
 }  // namespace

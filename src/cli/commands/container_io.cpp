@@ -70,7 +70,7 @@ Result<int> container_attach(Context& context, const Arguments& arguments) {
     attaching.detach_keys = arguments.text("detach-keys");
     TRY_VOID(check_terminal(attaching.input, container.spec.tty));
     auto ended = TRY(attach_to(*engine, container, attaching));
-    return ended.detached ? 0 : ended.exit_code;
+    return ended.exit_code;
 }
 
 bool same_file(int a, int b) {

@@ -44,7 +44,7 @@ Result<int> container_start_attached(Context& context, const Arguments& argument
         print_error(ended.error());
         return start_status(ended.error(), 1);
     }
-    return ended->detached ? 0 : ended->exit_code;
+    return ended->exit_code;
 }
 
 Result<int> container_start(Context& context, const Arguments& arguments) {

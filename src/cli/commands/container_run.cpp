@@ -87,7 +87,7 @@ Result<int> container_run(Context& context, const Arguments& arguments) {
     if (!ended) return give_up(ended.error());
     if (removed_after && !ended->detached)
         if (auto removed = engine->remove(container.id, true, true); !removed && removed.error().code != Code::not_found) print_error(removed.error());
-    return ended->detached ? 0 : ended->exit_code;
+    return ended->exit_code;
 }
 
 }  // namespace

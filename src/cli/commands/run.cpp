@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -89,7 +90,8 @@ Result<run::RunOptions> options_of(Context& context, const Arguments& arguments)
     return options;
 }
 
-/// Attached until the container ends; signals of this process go to the container, the third one is SIGKILL.
+/// Attached until the container ends; signals of this process go to the container, the third one is SIGKILL. A terminal that is
+/// gone is told and stops the container, as nobody is left to do it.
 Result<int> attached(engine::Engine& engine, const run::OneOff& one_off, const run::RunOptions& options) {
     engine::AttachOptions attach;
     attach.tty = one_off.tty;
@@ -97,11 +99,18 @@ Result<int> attached(engine::Engine& engine, const run::OneOff& one_off, const r
     attach.signal_proxy = false;
     attach.from_start = true;
     if (!options.interactive) attach.streams.in = -1;
+    auto hang_up = [&] {
+        (void)engine.kill(one_off.id, "SIGHUP");  // ignored: it may have ended meanwhile
+        (void)engine.stop(one_off.id, std::nullopt);
+    };
     interrupts::Watch watch([&](int count) {
+        if (interrupts::last_signal() == SIGHUP) return hang_up();
         std::string signal = count > 2 ? "SIGKILL" : std::to_string(interrupts::last_signal());
         (void)engine.kill(one_off.id, signal);  // ignored: it may have ended meanwhile
     });
-    return TRY(engine.start_attached(one_off.id, attach)).exit_code;
+    auto ended = TRY(engine.start_attached(one_off.id, attach));
+    if (ended.hung_up) hang_up();
+    return ended.exit_code;
 }
 
 Result<int> run_command(Context& context, const Arguments& arguments) {
