@@ -14,6 +14,7 @@
 #include "runtime/cgroup.h"
 #include "runtime/mount_options.h"
 #include "runtime/mount_plan.h"
+#include "runtime/apparmor.h"
 #include "runtime/process_plan.h"
 #include "runtime/seccomp.h"
 
@@ -97,7 +98,7 @@ struct BundleWriter {
         out["rlimits"] = std::move(limits);
         out["noNewPrivileges"] = security.no_new_privileges;
         out["oomScoreAdj"] = spec.oom_score_adj;
-        if (!security.apparmor.empty() && security.apparmor != "unconfined") out["apparmorProfile"] = security.apparmor;
+        if (std::string profile = TRY(runtime::apparmor_profile(spec)); !profile.empty()) out["apparmorProfile"] = profile;
         return out;
     }
 

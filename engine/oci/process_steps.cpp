@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "oci/container_plan.h"
 #include "oci/json_reader.h"
+#include "runtime/apparmor.h"
 #include "runtime/process_plan.h"
 #include "runtime/rlimit.h"
 #include "runtime/seccomp.h"

@@ -97,6 +97,7 @@ struct Writer {
     void block(const json::object& object) {
         auto weight = reader.number(object, "weight", "blockIO", 0, 1000);
         if (weight && *weight != 0) {
+            if (v2) add("io", "io.bfq.weight", std::to_string(std::max<int64_t>(*weight, 1)), true);
             if (v2)
                 add("io", "io.weight", "default " + std::to_string(1 + (std::max<int64_t>(*weight, 10) - 10) * 9999 / 990));
             else
@@ -106,6 +107,7 @@ struct Writer {
         for (const json::object* entry : reader.objects(object, "weightDevice", "blockIO")) {
             auto of_device = reader.number(*entry, "weight", "blockIO.weightDevice", 0, 1000);
             if (!of_device || *of_device == 0) continue;
+            if (v2) add("io", "io.bfq.weight", device_of(*entry) + " " + std::to_string(*of_device), true);
             if (v2)
                 add("io", "io.weight", device_of(*entry) + " " + std::to_string(1 + (std::max<int64_t>(*of_device, 10) - 10) * 9999 / 990));
             else

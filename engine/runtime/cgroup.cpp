@@ -38,6 +38,7 @@ base::Status apply_writes(const std::string& path, const std::vector<CgroupWrite
         const CgroupWrite& write = writes[i];
         std::string folder = cgroup_folder(path, write.controller);
         std::string file = folder + "/" + write.file;
+        if (write.file == "io.weight" && i != 0 && writes[i - 1].file == "io.bfq.weight" && base::exists(folder + "/io.bfq.weight")) continue;  // said to BFQ
         if (folder.empty() || !base::exists(file)) {
             if (write.optional) continue;
             return base::fail(Code::unsupported_kernel, "limit " + write.file + ": this kernel has no such control (" + write.controller + " controller)");
@@ -48,6 +49,8 @@ base::Status apply_writes(const std::string& path, const std::vector<CgroupWrite
             auto other = write_cgroup_file(folder + "/" + writes[i + 1].file, writes[i + 1].value);
             if (other) written = write_cgroup_file(file, write.value);
         }
+        if (!written && written.error().sys_errno == EOPNOTSUPP && write.file == "io.weight")
+            return base::fail(Code::unsupported_kernel, "set the weight " + base::quote(write.value) + ": the device has no scheduler for weights: modprobe bfq, then write bfq to its /sys/block/…/queue/scheduler");
         if (!written && !write.optional) return std::move(written).context("set the limit");
     }
     return {};

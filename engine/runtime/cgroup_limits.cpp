@@ -112,12 +112,16 @@ static base::Status add_v2(std::vector<CgroupWrite>& out, const Resources& r) {
     if (!r.cpuset_cpus.empty()) out.push_back({"cpuset", "cpuset.cpus", r.cpuset_cpus});
     if (!r.cpuset_mems.empty()) out.push_back({"cpuset", "cpuset.mems", r.cpuset_mems});
     if (r.pids != 0) out.push_back({"pids", "pids.max", r.pids < 0 ? "max" : number(r.pids)});
-    if (r.blkio_weight != 0) out.push_back({"io", "io.weight", "default " + number(1 + (r.blkio_weight - 10) * 9999 / 990)});
-    for (const ThrottleDevice& device : r.blkio_weight_device)
-        {
-            std::string number_of = TRY(device_of(device.path));
-            out.push_back({"io", "io.weight", number_of + " " + std::to_string(1 + (device.rate - 10) * 9999 / 990)});
-        }
+    // By the scheduler BFQ, which has Docker's range, where its module is loaded; else by the kernel's cost model. apply_writes chooses.
+    if (r.blkio_weight != 0) {
+        out.push_back({"io", "io.bfq.weight", number(r.blkio_weight), true});
+        out.push_back({"io", "io.weight", "default " + number(1 + (r.blkio_weight - 10) * 9999 / 990)});
+    }
+    for (const ThrottleDevice& device : r.blkio_weight_device) {
+        std::string number_of = TRY(device_of(device.path));
+        out.push_back({"io", "io.bfq.weight", number_of + " " + std::to_string(device.rate), true});
+        out.push_back({"io", "io.weight", number_of + " " + std::to_string(1 + (device.rate - 10) * 9999 / 990)});
+    }
     using Row = std::pair<const std::vector<ThrottleDevice>*, const char*>;
     for (auto [list, key] : {Row{&r.read_bps, "rbps"}, Row{&r.write_bps, "wbps"}, Row{&r.read_iops, "riops"}, Row{&r.write_iops, "wiops"}})
         for (const ThrottleDevice& device : *list) {

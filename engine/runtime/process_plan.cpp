@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/apparmor.h"
 #include "runtime/clone.h"
 #include "runtime/rlimit.h"
 #include "runtime/seccomp.h"
@@ -51,11 +52,6 @@ void give_streams(const std::array<int, 3>& fds, int null, uint32_t uid) {
 }
 
 }  // namespace
-
-const char* apparmor_file() {
-    if (!base::exists("/sys/module/apparmor/parameters/enabled")) return nullptr;
-    return base::exists("/proc/self/attr/apparmor/exec") ? "attr/apparmor/exec" : "attr/exec";
-}
 
 Result<std::array<int, 3>> prepare_streams(PlanData& plan, const StreamSet& stdio, bool tty, uint32_t uid) {
     int null = -1;
@@ -106,17 +102,11 @@ base::Status add_proc_settings(PlanData& plan, const ContainerSpec& spec, bool e
         at(step);
     }
     SecurityOptions options = TRY(parse_security_options(spec.security_opt));
-    if (!options.apparmor.empty() && options.apparmor != "unconfined" && !spec.privileged) {
-        const char* file = apparmor_file();
-        if (file == nullptr) {
-            // Docker does the same: a file that names a profile still runs where the host has no AppArmor; here it is said.
-            base::log::warn("apparmor=" + options.apparmor + " is ignored: AppArmor is not part of this kernel");
-        } else {
-            uint32_t value = plan.intern("exec " + options.apparmor);
-            Step& step = plan.add(Op::label, prefix + file);
-            step.more = value;
-            at(step);
-        }
+    if (std::string profile = TRY(apparmor_profile(spec)); !profile.empty()) {
+        uint32_t value = plan.intern("exec " + profile);
+        Step& step = plan.add(Op::label, prefix + apparmor_file());
+        step.more = value;
+        at(step);
     }
     for (const std::string& label : options.labels)
         if (label != "disable" && !base::exists("/sys/fs/selinux/enforce")) base::log::warn("label=" + label + " is ignored: SELinux is not part of this kernel");

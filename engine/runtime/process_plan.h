@@ -25,8 +25,6 @@ base::Status add_process(PlanData& plan, const ProcessSettings& settings);
 /// The three streams as numbers that survive until dup2, -1 being /dev/null; given to the user (without a terminal), who may
 /// open them anew by name.
 base::Result<std::array<int, 3>> prepare_streams(PlanData& plan, const StreamSet& stdio, bool tty, uint32_t uid);
-/// The file of /proc/self that sets the profile of the next exec; nullptr where the kernel has no AppArmor.
-const char* apparmor_file();
 /// privileged, seccomp=…, no-new-privileges, apparmor=…, label=…; unknown ones are invalid.
 struct SecurityOptions {
     bool no_new_privileges = false, unconfined_seccomp = false, unconfined_paths = false;

@@ -41,7 +41,7 @@ TEST(Limits, AreTheFilesOfBothVersions) {
         {"shares", make([](Resources& r) { r.cpu_shares = 1024; }), "cpu.shares=1024\n", "cpu.weight=39\n"},
         {"sets and pids", make([](Resources& r) { r.cpuset_cpus = "0-1", r.cpuset_mems = "0", r.pids = -1; }), "cpuset.cpus=0-1\ncpuset.mems=0\npids.max=max\n",
          "cpuset.cpus=0-1\ncpuset.mems=0\npids.max=max\n"},
-        {"block weight", make([](Resources& r) { r.blkio_weight = 500; }), "blkio.weight=500\n", "io.weight=default 4950\n"},
+        {"block weight", make([](Resources& r) { r.blkio_weight = 500; }), "blkio.weight=500\n", "io.bfq.weight=500?\nio.weight=default 4950\n"},
         {"reservation, swappiness, no killer", make([](Resources& r) { r.memory_reservation = 9 << 20, r.memory_swappiness = 10, r.oom_kill_disable = true; }),
          "memory.soft_limit_in_bytes=9437184\nmemory.swappiness=10\nmemory.oom_control=1\n", "memory.low=9437184\n"},
     };
