@@ -21,6 +21,7 @@
 #include "oci/mount_words.h"
 #include "oci/resources.h"
 #include "oci/streams.h"
+#include "oci/systemd_unit.h"
 #include "oci/verbs.h"
 #include "runtime/clone.h"
 #include "runtime/exec.h"
@@ -100,6 +101,7 @@ struct Making {
     Filter filter;
     runtime::PlanData plan;
     std::optional<runtime::Cgroup> group;
+    std::optional<Anchor> anchor;
     std::optional<runtime::ClonedChild> child;
     unsigned activation = activation_fds();
 
@@ -132,11 +134,18 @@ struct Making {
         exchange = TRY(make_exchange());
         TRY_VOID(make_start_pipes(store, options.id, plan));
         filter = TRY(read_filter(spec, store.cache_folder()));
-        record.cgroup = group_path(spec, options.id);
+        std::optional<SystemdUnit> unit;
+        if (options.systemd) unit = TRY(systemd_unit(spec.cgroups_path, options.id));
+        record.cgroup = unit ? unit->path() : group_path(spec, options.id);
         auto writes = TRY(resource_writes(spec.resources, runtime::cgroup_version()));
         auto devices = TRY(resource_devices(spec.resources));
         if (auto old = runtime::Cgroup::open(record.cgroup); old && old->populated())
             return base::fail(Code::conflict, "container's cgroup is not empty: " + base::quote(record.cgroup) + " has processes of others");
+        if (unit) {
+            anchor.emplace(TRY(Anchor::make()));
+            TRY_VOID(start_unit(*unit, "container " + options.id, anchor->pid(), writes, runtime::cgroup_version()));
+            record.unit = unit->name;
+        }
         group = TRY(runtime::Cgroup::create(record.cgroup, writes, devices, true));
         ContainerInput input;
         input.spec = &spec;
@@ -159,6 +168,7 @@ struct Making {
 
     base::Status launch() {
         child = TRY(runtime::clone_child(plan, false));
+        anchor.reset();
         exchange.go_read.reset();
         exchange.told_write.reset();
         record.pid = child->process.pid();
@@ -205,6 +215,9 @@ struct Making {
             (void)group->kill_all();
             (void)group->remove();
         }
+        anchor.reset();
+        if (!record.unit.empty())
+            if (auto stopped = stop_unit(record.unit); !stopped) base::log::warn(stopped.error().message());
         store.remove(options.id);
         // The specification wants them after whatever end.
         if (auto ran = run_hooks(spec.hooks.poststop, "poststop", state_text("stopped")); child && !ran) base::log::warn(ran.error().message());
@@ -221,7 +234,7 @@ Result<Created> create(const Store& store, const CreateOptions& options) {
     if (!text && text.error().sys_errno == ENOENT) return base::fail(Code::not_found, "JSON specification file config.json not found");
     if (!text) return std::move(text.error());
 
-    Making making{store, options, {}, {}, {}, {}, {}, {}, {}, activation_fds()};
+    Making making{store, options, {}, {}, {}, {}, {}, {}, {}, {}, activation_fds()};
     making.record.config = TRY(parse_object(*text, "config.json"));
     making.spec = TRY(read_spec(making.record.config));
     if (!making.spec.process) return base::fail(Code::invalid, "process property must not be empty");

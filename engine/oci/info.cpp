@@ -11,6 +11,7 @@
 #include "oci/container_plan.h"
 #include "oci/mount_words.h"
 #include "oci/resources.h"
+#include "oci/systemd_unit.h"
 #include "oci/verbs.h"
 #include "runtime/capability.h"
 #include "runtime/process_table.h"
@@ -152,6 +153,7 @@ base::Status update(const Store& store, const std::string& id, const json::objec
     Record record = TRY(store.load(id));
     auto writes = TRY(resource_writes(resources, runtime::cgroup_version()));
     auto group = TRY(runtime::Cgroup::open(record.cgroup));
+    if (!record.unit.empty()) TRY_VOID(update_unit(record.unit, writes, runtime::cgroup_version()));
     TRY_VOID(group.update(writes));
     // What is set now is the configuration from here on.
     json::object& part = record.config["linux"].is_object() ? record.config["linux"].get_object() : record.config["linux"].emplace_object();
@@ -184,7 +186,7 @@ std::string features() {
     json::array capabilities;
     for (int number = 0; number <= runtime::last_capability(); ++number) capabilities.push_back(json::string(runtime::capability_name(number)));
     linux_part["capabilities"] = std::move(capabilities);
-    linux_part["cgroup"] = json::object{{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}};
+    linux_part["cgroup"] = json::object{{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", false}, {"rdma", true}};
     json::object seccomp;
     seccomp["enabled"] = true;
     seccomp["actions"] = words({"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY",

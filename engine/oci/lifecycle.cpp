@@ -13,6 +13,7 @@
 #include "oci/container_plan.h"
 #include "oci/hooks.h"
 #include "oci/inside.h"
+#include "oci/systemd_unit.h"
 #include "oci/verbs.h"
 #include "runtime/plan_data.h"
 #include "runtime/sealed_exec.h"
@@ -39,7 +40,12 @@ base::Status destroy(const Store& store, const Record& record) {
     if (auto group = runtime::Cgroup::open(record.cgroup)) {
         // Without a pid namespace of its own the first process' end left the others.
         if (group->populated()) TRY_VOID(group->kill_all());
-        TRY_VOID(group->remove());
+        if (record.unit.empty()) TRY_VOID(group->remove());
+    }
+    if (!record.unit.empty()) {
+        TRY_VOID(stop_unit(record.unit));
+        // v1: systemd knows its own hierarchy only.
+        if (auto group = runtime::Cgroup::open(record.cgroup)) (void)group->remove();  // or systemd is at it
     }
     store.remove(record.id);
     auto spec = read_spec(record.config);

@@ -22,7 +22,7 @@ constexpr Option kGlobal[] = {
     {"log", 0, true, "Also write errors to this file"},
     {"log-format", 0, true, "Form of the log: text or json"},
     {"debug", 0, false, "Say more in the log"},
-    {"systemd-cgroup", 0, false, "Not supported: control groups are made directly"},
+    {"systemd-cgroup", 0, false, "Have systemd make the control group; cgroupsPath is SLICE:PREFIX:NAME then"},
     {"rootless", 0, true, "Accepted: true, false or auto"},
     {"criu", 0, true, "Accepted; there is no checkpointing"},
     {"version", 'v', false, "Print the version"},
@@ -132,8 +132,9 @@ Result<int> text_result(Result<std::string> text) {
     return printed(*text);
 }
 
-Result<CreateOptions> create_options(const Parsed& words) {
+Result<CreateOptions> create_options(const Parsed& words, bool systemd) {
     CreateOptions out;
+    out.systemd = systemd;
     out.id = words.rest[0];
     out.bundle = words.text("bundle", ".");
     out.console_socket = words.text("console-socket");
@@ -146,8 +147,8 @@ Result<CreateOptions> create_options(const Parsed& words) {
     return out;
 }
 
-Result<int> create_verb(const Store& store, const Parsed& words) {
-    CreateOptions options = TRY(create_options(words));
+Result<int> create_verb(const Store& store, const Parsed& words, bool systemd) {
+    CreateOptions options = TRY(create_options(words, systemd));
     auto made = create(store, options);
     if (!made) return std::move(made.error()).with("runtime create failed");
     if (made->terminal) {
@@ -158,9 +159,9 @@ Result<int> create_verb(const Store& store, const Parsed& words) {
     return 0;
 }
 
-Result<int> run_verb(const Store& store, const Parsed& words) {
+Result<int> run_verb(const Store& store, const Parsed& words, bool systemd) {
     RunOptions options;
-    options.create = TRY(create_options(words));
+    options.create = TRY(create_options(words, systemd));
     options.detach = words.on("detach");
     options.keep = words.on("keep");
     if (!options.create.console_socket.empty() && !options.detach) return base::fail(Code::invalid, "cannot use console socket if runc will not detach or allocate tty");
@@ -261,11 +262,11 @@ Result<int> events_verb(const Store& store, const Parsed& words) {
     return nothing(events(store, words.rest[0], *interval, words.on("stats")));
 }
 
-Result<int> carry_out(const Verb& verb, const Store& store, const Parsed& words) {
+Result<int> carry_out(const Verb& verb, const Store& store, const Parsed& global, const Parsed& words) {
     const std::string_view name = verb.name;
-    if (name == "create") return create_verb(store, words);
+    if (name == "create") return create_verb(store, words, global.on("systemd-cgroup"));
     if (name == "start") return nothing(start(store, words.rest[0]));
-    if (name == "run") return run_verb(store, words);
+    if (name == "run") return run_verb(store, words, global.on("systemd-cgroup"));
     if (name == "state") return text_result(state(store, words.rest[0]));
     if (name == "kill") return kill_verb(store, words);
     if (name == "delete") return nothing(remove(store, words.rest[0], words.on("force")));
@@ -332,11 +333,7 @@ int runtime_main(const std::vector<std::string>& words, const std::string& versi
         std::string wanted = verb->least == verb->most ? "exactly " + std::to_string(verb->least) : "a minimum of " + std::to_string(verb->least);
         return failed(base::fail(Code::invalid, "\"" + name + "\" requires " + wanted + " argument(s); see compose runtime " + name + " --help"), status);
     }
-    if (global->on("systemd-cgroup") && (name == "create" || name == "run"))
-        return failed(base::fail(Code::unsupported, "--systemd-cgroup: this runtime makes control groups itself; set the cgroup driver of its caller to cgroupfs (dockerd: "
-                                                    "--exec-opt native.cgroupdriver=cgroupfs, containerd: SystemdCgroup = false)"),
-                      1);
-    auto result = carry_out(*verb, Store(global->text("root", Store::default_root())), *parsed);
+    auto result = carry_out(*verb, Store(global->text("root", Store::default_root())), *global, *parsed);
     if (!result) return failed(result.error(), status);
     return *result;
 }

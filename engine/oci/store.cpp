@@ -53,6 +53,7 @@ base::Status Store::save(const Record& record) const {
     out["bundle"] = record.bundle;
     out["rootfs"] = record.rootfs;
     out["cgroup"] = record.cgroup;
+    if (!record.unit.empty()) out["unit"] = record.unit;
     out["pid"] = record.pid;
     out["pidStart"] = record.pid_start;
     out["created"] = record.created;
@@ -73,6 +74,7 @@ Result<Record> Store::load(const std::string& id) const {
     out.bundle = reader.text(object, "bundle", "");
     out.rootfs = reader.text(object, "rootfs", "");
     out.cgroup = reader.text(object, "cgroup", "");
+    out.unit = reader.text(object, "unit", "");
     out.pid = static_cast<pid_t>(reader.number(object, "pid", "", 0, INT32_MAX).value_or(0));
     out.pid_start = static_cast<uint64_t>(reader.number(object, "pidStart", "", 0, INT64_MAX).value_or(0));
     out.created = reader.number(object, "created", "", 0, INT64_MAX).value_or(0);

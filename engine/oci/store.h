@@ -14,6 +14,7 @@ namespace engine::oci {
 
 struct Record {
     std::string id, bundle, rootfs, cgroup;
+    std::string unit;        ///< systemd's, whose group it is; empty: none
     pid_t pid = 0;           ///< 0: it was never started
     uint64_t pid_start = 0;  ///< tells a reused pid
     Time created = 0;

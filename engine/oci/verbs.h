@@ -18,6 +18,7 @@ struct CreateOptions {
     std::string console_socket, pid_file;
     unsigned preserve_fds = 0;
     bool no_pivot = false, no_new_keyring = false;
+    bool systemd = false;  ///< the control group is a unit of systemd's (systemd_unit.h)
     StreamSet stdio{0, 1, 2};
 };
 /// What is left in the hands of the caller when the container is there.
