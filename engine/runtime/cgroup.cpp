@@ -90,8 +90,18 @@ bool wait_for_state(std::chrono::milliseconds limit, const std::function<bool()>
 }
 }  // namespace
 
+std::string slice_path(const std::string& slice) {
+    std::string path;
+    const std::string name = slice.substr(0, slice.size() - std::string_view(".slice").size());
+    for (size_t dash = name.find('-'); dash != std::string::npos; dash = name.find('-', dash + 1))
+        if (dash != 0) path += "/" + name.substr(0, dash) + ".slice";
+    return path + "/" + slice;
+}
+
 std::string cgroup_path(const ContainerInfo& container) {
     std::string parent = container.spec.cgroup_parent;
+    static const bool systemd = base::exists("/run/systemd/system");
+    if (systemd && parent.ends_with(".slice") && parent.find('/') == std::string::npos) parent = slice_path(parent);
     while (!parent.empty() && parent.back() == '/') parent.pop_back();
     if (parent.empty()) return "/compose/" + container.id;
     return (parent[0] == '/' ? "" : "/") + parent + "/" + container.id;
@@ -304,8 +314,8 @@ base::Status Cgroup::remove() {
                 break;
             }
         }
-        // The parent too when this was its last; a create that races with it makes it anew.
-        if (size_t slash = path_.rfind('/'); slash > 0 && result) ::rmdir((folder.substr(0, folder.size() - path_.size()) + path_.substr(0, slash)).c_str());
+        // The parent too when this was its last; a create that races with it makes it anew. systemd's slices are its own.
+        if (size_t slash = path_.rfind('/'); slash > 0 && result && !path_.substr(0, slash).ends_with(".slice")) ::rmdir((folder.substr(0, folder.size() - path_.size()) + path_.substr(0, slash)).c_str());
     }
     return result;
 }

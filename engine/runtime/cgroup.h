@@ -36,7 +36,10 @@ struct CgroupWrite {
     bool operator==(const CgroupWrite&) const = default;
 };
 
-/// Where a container's group is below the hierarchy's root: "/compose/ID", or cgroup_parent + "/ID".
+/// Where systemd has a slice: "a-b.slice" is /a.slice/a-b.slice.
+std::string slice_path(const std::string& slice);
+/// Where a container's group is below the hierarchy's root: "/compose/ID", or cgroup_parent + "/ID"; a slice's name alone is the
+/// one of systemd, where that runs.
 std::string cgroup_path(const ContainerInfo& container);
 
 enum class CgroupVersion : uint8_t { v1, v2 };  ///< hybrid counts as v1: the controllers are there

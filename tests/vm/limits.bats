@@ -47,7 +47,7 @@ Y
   yaml <<'Y'
 services:
   below: {image: "@IMAGE@", init: true, command: sleep 100000, cgroup_parent: /mine/deeper, mem_limit: 50m, pids_limit: 9}
-  slice: {image: "@IMAGE@", init: true, command: sleep 100000, cgroup_parent: mine.slice, mem_limit: 50m}
+  slice: {image: "@IMAGE@", init: true, command: sleep 100000, cgroup_parent: mine-own.slice, mem_limit: 50m}
   private: {image: "@IMAGE@", init: true, command: sleep 100000}
   host: {image: "@IMAGE@", init: true, command: sleep 100000, cgroup: host}
   all: {image: "@IMAGE@", init: true, command: sleep 100000, privileged: true}
@@ -55,7 +55,7 @@ Y
   mkdir -p /sys/fs/cgroup/mine
   compose up -d
   has "$(group below)" /sys/fs/cgroup/mine/deeper/
-  has "$(group slice)" /sys/fs/cgroup/mine.slice/
+  has "$(group slice)" /sys/fs/cgroup/mine.slice/mine-own.slice/
   is "$(cat "$(group below)/memory.max" "$(group below)/pids.max" "$(group slice)/memory.max" | tr '\n' ' ')" "52428800 9 52428800 "
   is "$(compose exec -T private cat /proc/self/cgroup)" "0::/"
   has "$(compose exec -T host cat /proc/self/cgroup)" "0::/compose/"

@@ -205,4 +205,10 @@ TEST(DetachKeys, SequencesAndWhatLooksLikeThem) {
     for (const char* text : {"ctrl-", "ctrl-1", "ab", "a,,b", "shift-a"}) EXPECT_FALSE(DetachKeys::parse(text)) << text;
 }
 
+TEST(Limits, SlicesAreWhereSystemdHasThem) {
+    EXPECT_EQ(slice_path("mine.slice"), "/mine.slice");
+    EXPECT_EQ(slice_path("a-b-c.slice"), "/a.slice/a-b.slice/a-b-c.slice");
+    EXPECT_EQ(slice_path("-.slice"), "/-.slice");
+}
+
 }  // namespace
