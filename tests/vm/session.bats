@@ -14,10 +14,13 @@ teardown() { compose down -v -t 0 >/dev/null 2>&1; }
   mkdir -p /run/systemd/logind.conf.d
   printf '[Login]\nKillUserProcesses=yes\nKillExcludeUsers=\n' >/run/systemd/logind.conf.d/kill.conf
   systemctl restart systemd-logind
-  # a real session, by PAM; a process of it that stays shows that its end is one
-  { sleep 3; printf 'cd %s; sleep 7777 &\n/usr/local/bin/compose up -d; loginctl --no-pager session-status | head -1 >/tmp/session; exit\n' "$PWD"; sleep 100; } |
+  # a real session, by PAM, and something of it that is to end with it
+  rm -f /tmp/session
+  { sleep 3; printf 'cd %s; sleep 7777 &\n/usr/local/bin/compose up -d; echo $XDG_SESSION_ID >/tmp/session\n' "$PWD"; sleep 1000; } 3>&- |
     socat - EXEC:'login -f root',pty,setsid,ctty,stderr >/dev/null 3>&- &
   wait_for 200 test -s /tmp/session
+  pgrep -fx "sleep 7777"
+  loginctl terminate-session "$(cat /tmp/session)"
   wait_for 100 bash -c '! pgrep -fx "sleep 7777"'
   is "$(status a)" running
   is "$(compose exec -T a echo there)" there
