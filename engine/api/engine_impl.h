@@ -81,7 +81,10 @@ public:
     Status logs(const std::string& id, const LogOptions& options, const std::function<bool(const LogLine&)>& sink,
                 const std::atomic<bool>* cancel) override;
     Status copy_log(const std::string& id, const LogOptions& options, int fd, const std::atomic<bool>* cancel) override;
+    Result<uint64_t> log_position(const std::string& id) override;
     Status events(Time since, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) override;
+    Result<int64_t> last_event() override;
+    Status events_after(int64_t sequence, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) override;
 
     // processes.cpp
     Result<int> exec(const std::string& id, const ExecOptions& options) override;

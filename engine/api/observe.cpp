@@ -1,4 +1,6 @@
 // Waiting, logs, events: readers of the store and of log files; no supervisor is asked.
+#include <limits>
+
 #include "api/engine_impl.h"
 #include "log/log_reader.h"
 #include "supervisor/keepers.h"
@@ -76,10 +78,16 @@ Status EngineImpl::logs(const std::string& id, const LogOptions& options, const 
     TRY_VOID(check_readable_log(container));
     log::Follow follow;
     follow.cancel = cancel;
+    follow.from = options.from.value_or(0);
     if (!options.follow) return log::read_log(paths().container_log(container.id), options, follow, sink);
     auto changes = TRY(store().watch());
     Following following{store(), container.id, container.supervisor, paths(), std::move(changes)};
     follow = TRY(following.make(cancel));
+    follow.from = options.from.value_or(0);
+    if (options.reached) {
+        *options.reached = follow.from;
+        follow.progress = [reached = options.reached](uint64_t position) { *reached = position; };
+    }
     return log::read_log(paths().container_log(container.id), options, follow, sink);
 }
 
@@ -95,15 +103,24 @@ Status EngineImpl::copy_log(const std::string& id, const LogOptions& options, in
     return log::copy_log(paths().container_log(container.id), options, follow, fd);
 }
 
+Result<uint64_t> EngineImpl::log_position(const std::string& id) { return log::end_position(paths().container_log(TRY(store().container_id(id)))); }
+
+Result<int64_t> EngineImpl::last_event() { return store().event_sequence_at(std::numeric_limits<Time>::max()); }
+
 Status EngineImpl::events(Time since, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) {
+    const int64_t last = TRY(last_event());
+    if (since == 0) return events_after(last, until, sink, cancel);
+    // Of what has been the times decide, of what comes only that it comes: the clock may be set back meanwhile.
+    return events_after(TRY(store().event_sequence_at(since)), until, [&](const Event& event) { return (event.sequence <= last && event.time < since) || sink(event); }, cancel);
+}
+
+Status EngineImpl::events_after(int64_t sequence, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) {
     auto watch = TRY(store().watch());
-    int64_t sequence = TRY(store().event_sequence_at(since != 0 ? since : base::now()));
     for (;;) {
         auto batch = TRY(store().events_since(sequence, kEventBatch));
         for (const auto& event : batch) {
             sequence = event.sequence;
             if (until != 0 && event.time > until) return {};
-            if (event.time < since) continue;
             if (!options_.group.empty()) {
                 auto project = event.attributes.find(kProjectLabel);
                 if (project == event.attributes.end() || project->second != options_.group) continue;

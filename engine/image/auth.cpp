@@ -113,7 +113,7 @@ std::string Authenticator::known(const std::string& host, const std::string& sco
     std::lock_guard lock(mutex_);
     for (const std::string& key : {scope, std::string()}) {
         auto found = known_.find({host, key});
-        if (found != known_.end() && found->second.until > base::now()) return found->second.value;
+        if (found != known_.end() && found->second.until > std::chrono::steady_clock::now()) return found->second.value;
     }
     return {};
 }
@@ -148,7 +148,7 @@ Result<std::string> Authenticator::answer(const std::string& host, const std::st
     auto credential = TRY(this->credential(domain, repository));
     auto keep = [&](const std::string& key, std::string value, int64_t seconds) {
         std::lock_guard lock(mutex_);
-        known_[{host, key}] = {value, base::now() + seconds * 1'000'000'000};
+        known_[{host, key}] = {value, std::chrono::steady_clock::now() + std::chrono::seconds(seconds)};
         return value;
     };
 

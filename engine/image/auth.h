@@ -47,7 +47,7 @@ public:
 private:
     struct Known {
         std::string value;
-        int64_t until = 0;  ///< ns since 1970
+        std::chrono::steady_clock::time_point until{};
     };
     /// Asked once for each: a helper is a process, and may ask a person.
     base::Result<std::optional<Credential>> credential(const std::string& domain, const std::string& repository);

@@ -80,7 +80,7 @@ private:
     }
     void tell(LayerJob& layer, Phase phase, uint64_t current, bool always) {
         if (!options_.progress) return;
-        int64_t now = base::now(), before = layer.told.load();
+        int64_t now = std::chrono::steady_clock::now().time_since_epoch().count(), before = layer.told.load();
         if (!always && now - before < 100'000'000) return;
         layer.told = now;
         std::vector<ImageJob*> waiters;

@@ -88,7 +88,7 @@ Status ImageStore::push(const std::string& text, const PushOptions& options) {
         std::atomic<int64_t> told{0};
         TRY_VOID(client.upload(reference, {.media_type = layer.media_type, .digest = layer.blob, .size = layer.blob_size, .platform = {}, .annotations = {}, .urls = {}}, fd->get(),
                                from.value_or(""), [&](uint64_t sent) {
-            int64_t now = base::now();
+            int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
             if (now - told.load() < 100'000'000) return;
             told = now;
             tell(Phase::downloading, name, sent, layer.blob_size);

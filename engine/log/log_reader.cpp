@@ -141,6 +141,7 @@ Status walk(LogCursor& cursor, const std::string& folder, const LogOptions& opti
     if (following) TRY_VOID(waiter.arm());
     bool last_round = !following;
     uint64_t handed = 0;
+    bool there = true;
     // The last lines without following: of what was there when they were counted.
     bool counted = !following && options.tail >= 0;
     for (;;) {
@@ -148,12 +149,14 @@ Status walk(LogCursor& cursor, const std::string& folder, const LogOptions& opti
         uint64_t position = 0;
         while (auto chunk = cursor.next(merge)) {
             if (waiter.cancelled()) return {};
-            if (options.until != 0 && chunk->time > options.until) return {};
+            // Each by its own time: a clock that was set may have put a later one before it.
+            if ((options.until != 0 && chunk->time > options.until) || (there && chunk->time < options.since)) continue;
             if (!TRY(take(*chunk))) return {};
             position = chunk->end;
             // Segments that come meanwhile are opened soon, before rotation can take them away.
             if (following && ++handed % 64 == 0) (void)TRY(cursor.refresh());
         }
+        there = false;  // what comes from now on is wanted, however the clock is set meanwhile
         if (position != 0 && follow.progress) follow.progress(position);
         if (position != 0 && !last_round) continue;
         if (last_round || waiter.cancelled()) return {};
@@ -292,8 +295,6 @@ Status read_log(const std::string& folder, const LogOptions& options, const Foll
     BlockReader reader;
     bool wanted = true;
     TRY_VOID(walk(cursor, folder, options, follow, false, [&](const Chunk& chunk) -> Result<bool> {
-        // A tail with `since`: the tail is the start, older lines are left out.
-        if (options.since != 0 && chunk.time < options.since) return true;
         return each_block(reader, chunk, [&](std::string_view bytes) -> Result<bool> { return wanted = lines.add(chunk, bytes); });
     }));
     if (wanted) (void)lines.finish();
@@ -324,8 +325,8 @@ Status copy_log(const std::string& folder, const LogOptions& options, const Foll
     }
     LogCursor cursor(folder);
     ByteCopier copier(fd, TRY(start_of(cursor, options, follow)));
-    // With `until` each record's own time counts.
-    TRY_VOID(walk(cursor, folder, options, follow, options.until == 0, [&](const Chunk& chunk) { return copier.add(chunk); }));
+    // With `since` and `until` each record's own time counts.
+    TRY_VOID(walk(cursor, folder, options, follow, options.until == 0 && options.since == 0, [&](const Chunk& chunk) { return copier.add(chunk); }));
     return copier.finish();
 }
 

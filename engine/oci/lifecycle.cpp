@@ -111,8 +111,7 @@ base::Status kill(const Store& store, const std::string& id, int signal, bool al
     auto process = store.process(record);
     if (all && group && group->populated()) {
         if (signal == SIGKILL) return group->kill_all();
-        for (pid_t pid : TRY(group->pids()))
-            if (auto one = base::PidFd::open(pid)) (void)one->signal(signal);
+        (void)TRY(group->signal_all(signal));
         return {};
     }
     if (!process) return std::move(process.error());

@@ -247,15 +247,24 @@ base::Status Cgroup::kill_all() const {
     }
     // Frozen, nothing can fork away from the list; a killed process dies when it is thawed.
     bool was_frozen = static_cast<bool>(freeze());
-    base::Status result;
     for (int pass = 0; pass < 10; ++pass) {
-        std::vector<pid_t> all = TRY(pids());
-        for (pid_t pid : all)
-            if (::kill(pid, SIGKILL) != 0 && errno != ESRCH) result = base::fail_errno("kill process " + std::to_string(pid));
-        if (was_frozen || all.empty()) break;
+        const size_t found = TRY(signal_all(SIGKILL));
+        if (was_frozen || found == 0) break;
     }
     (void)thaw();
-    return result;
+    return {};
+}
+
+Result<size_t> Cgroup::signal_all(int signal) const {
+    std::vector<base::PidFd> held;
+    for (pid_t pid : TRY(pids()))
+        if (auto process = base::PidFd::open(pid)) held.push_back(std::move(*process));
+    // Listed once more while it is held and lives: the number is a member's, not one that came into use meanwhile.
+    const std::vector<pid_t> members = TRY(pids());
+    size_t sent = 0;
+    for (const auto& process : held)
+        if (std::find(members.begin(), members.end(), process.pid()) != members.end() && process.alive() && process.signal(signal)) sent++;
+    return sent;
 }
 
 Result<std::vector<pid_t>> Cgroup::pids() const {

@@ -72,6 +72,8 @@ public:
     bool frozen() const;
     /// SIGKILL to every process, also of groups below (cgroup.kill, else freezer or repeated passes over the pids).
     base::Status kill_all() const;
+    /// Sends a signal to every member, each by its pidfd (a reused number is left alone); how many got it.
+    base::Result<size_t> signal_all(int signal) const;
     /// Processes of this group and those below.
     base::Result<std::vector<pid_t>> pids() const;
     bool populated() const;

@@ -10,12 +10,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/process_age.h"
 #include "runtime/exec.h"
 #include "supervisor/removal.h"
 #include "supervisor/server.h"
@@ -194,11 +196,7 @@ namespace {
 /// Of a process that an earlier supervisor started: the kernel counts its age from the boot; without one left, by the wall clock.
 Clock::time_point began_at(const ContainerState& state) {
     if (state.pid_start == 0) return Clock::now() - std::chrono::nanoseconds(std::max<Time>(base::now() - state.started, 0));
-    timespec since_boot{};
-    ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
-    const double age = static_cast<double>(since_boot.tv_sec) + static_cast<double>(since_boot.tv_nsec) / 1e9 -
-                       static_cast<double>(state.pid_start) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-    return Clock::now() - std::chrono::milliseconds(static_cast<int64_t>(std::max(age, 0.0) * 1000));
+    return Clock::now() - base::process_age(state.pid_start);
 }
 
 }  // namespace
@@ -285,16 +283,19 @@ base::Status Core::recover() {
             if (record != records.end()) {
                 on_exit(one, record->second.status, record->second.time);
             } else if (!one.process || process_start_time(one.process.pid()) != one.info.state.pid_start || !one.process.alive()) {
-                // After a restart of the machine, or when guardian and supervisor were killed together.
-                one.info.state.error = "the exit status was lost: nobody was there when it ended";
-                on_exit(one, kStatusUnknown, base::now());
+                // After a restart of the machine, or when guardian and supervisor were killed together. What its new parent has not
+                // reaped still tells how it ended.
+                const int32_t last = one.process ? foreign_exit_status(one.process.fd(), one.process.pid()) : kStatusUnknown;
+                if (last == kStatusUnknown) one.info.state.error = "the exit status was lost: nobody was there when it ended";
+                on_exit(one, last, base::now());
             }
         }
     }
     // What ended and is stored, or was removed.
     for (const auto& [id, entry] : kept) {
         if (adopted.contains(entry)) continue;
-        if (!entry->exited) (void)::kill(entry->pid, SIGKILL);
+        // By its pidfd: one that is not the guardian's child may have been reaped, and its number be another's.
+        if (!entry->exited && entry->fds[kPidFd] >= 0) (void)::syscall(SYS_pidfd_send_signal, entry->fds[kPidFd], SIGKILL, nullptr, 0);
         if (entry->exited) {
             Unit nameless(id);
             tell_guardian(GuardMessage::forget, nameless, entry->pid);

@@ -126,8 +126,8 @@ void Core::begin_probe(const std::string& id) {
             auto ended = loop_->watch(probe->process.fd(), EPOLLIN, [this, id, raw = probe.get()](uint32_t /*events*/) {
                 Unit* at = find(id);
                 if (!at || at->probe.get() != raw) return;
+                (void)::kill(-raw->process.pid(), SIGKILL);  // what it left running in its session; not reaped yet, so the number is its own
                 auto code = runtime::wait_exit(raw->process);
-                (void)::kill(-raw->process.pid(), SIGKILL);  // what it left running in its session
                 raw->process_watch.reset();
                 raw->process = {};
                 raw->read_output();

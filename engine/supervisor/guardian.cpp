@@ -272,8 +272,9 @@ private:
         size_t place = 0;
         while (place < table_.capacity && table_.entries[place].used) place++;
         if (place == table_.capacity && !grow(table_.capacity * 2)) {
-            for (size_t i = 0; i < count; i++) ::close(fds[i]);  // without memory it gets no go and is reaped as an unknown one
-            ::kill(message.pid, SIGKILL);
+            // Without memory it gets no go and is reaped as an unknown one.
+            if ((message.fd_mask & (1u << kPidFd)) != 0 && count != 0) (void)::syscall(SYS_pidfd_send_signal, fds[0], SIGKILL, nullptr, 0);
+            for (size_t i = 0; i < count; i++) ::close(fds[i]);
             return;
         }
         Kept& entry = table_.entries[place];
@@ -320,10 +321,7 @@ private:
             entry.status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : (info.si_status & 0x7f) | (info.si_code == CLD_DUMPED ? 0x80 : 0);
         } else {
             entry.foreign = true;
-            // Its parent is another: the kernel tells once that one has reaped it.
-            pollfd ended{entry.fds[kPidFd], 0, 0};
-            (void)::poll(&ended, 1, 200);
-            entry.status = foreign_exit_status(entry.fds[kPidFd]);
+            entry.status = foreign_exit_status(entry.fds[kPidFd], entry.pid);
         }
         entry.exited = true;
         entry.time = wall_clock();
@@ -414,7 +412,28 @@ std::string exits_file(const store::Paths& paths, const std::string& group) { re
 
 std::string start_lock(const store::Paths& paths) { return paths.run + "/start.lock"; }
 
-int32_t foreign_exit_status(int pidfd) {
+namespace {
+
+/// The last but one group of numbers in /proc/PID/stat, of a process that has ended and is not reaped. No heap: also the guardian asks.
+int32_t zombie_status(int pidfd, pid_t pid) {
+    char path[64], text[2048];
+    std::snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    base::UniqueFd stat(::open(path, O_RDONLY | O_CLOEXEC));
+    const ssize_t n = stat ? ::read(stat.get(), text, sizeof text - 1) : -1;
+    // Reaped by now (POLLHUP): the number may have been another's.
+    pollfd reaped{pidfd, 0, 0};
+    if (n <= 0 || ::poll(&reaped, 1, 0) != 0) return kStatusUnknown;
+    text[n] = 0;
+    const char* at = std::strrchr(text, ')');
+    if (!at || std::strncmp(at, ") Z", 3) != 0) return kStatusUnknown;
+    for (int field = 2; field < 52 && at; field++) {
+        at = std::strchr(at, ' ');
+        if (at) at++;
+    }
+    return at ? static_cast<int32_t>(std::strtol(at, nullptr, 10)) : kStatusUnknown;
+}
+
+int32_t reaped_status(int pidfd) {
     // struct pidfd_info of linux/pidfd.h (6.15), which Debian 12's headers do not have.
     struct {
         uint64_t mask, cgroupid;
@@ -427,6 +446,16 @@ int32_t foreign_exit_status(int pidfd) {
     constexpr unsigned long get_info = (3UL << 30) | (64UL << 16) | (0xffUL << 8) | 11;  // _IOWR(0xFF, 11, 64 bytes)
     if (::ioctl(pidfd, get_info, &info) != 0 || (info.mask & exit_bit) == 0) return kStatusUnknown;
     return info.exit_code;
+}
+
+}  // namespace
+
+int32_t foreign_exit_status(int pidfd, pid_t pid) {
+    // Its parent is another, who may reap it at any moment, and some take their time.
+    if (const int32_t status = zombie_status(pidfd, pid); status != kStatusUnknown) return status;
+    pollfd reaped{pidfd, 0, 0};
+    (void)::poll(&reaped, 1, 200);
+    return reaped_status(pidfd);
 }
 
 std::vector<std::string> guardian_argv(const GuardianArguments& arguments) {

@@ -58,7 +58,7 @@ struct GuardMessage {
         return n;
     }
 };
-/// The process ended while nobody who may ask was its parent, and the kernel is too old to tell (PIDFD_GET_INFO, 6.15).
+/// The process ended and was reaped while nobody who may ask was its parent, and the kernel is too old to tell (PIDFD_GET_INFO, 6.15).
 constexpr int32_t kStatusUnknown = -1;
 
 struct Kept {
@@ -117,8 +117,9 @@ std::string exits_file(const store::Paths& paths, const std::string& group);
 /// Held by who starts a supervisor of any group, and by a supervisor that ends: so neither misses the other.
 std::string start_lock(const store::Paths& paths);
 
-/// Exit status of a process that is not our child, by PIDFD_GET_INFO; kStatusUnknown when the kernel does not tell.
-int32_t foreign_exit_status(int pidfd);
+/// Exit status of a process that has ended and is not our child: from /proc until its parent reaps it, then by PIDFD_GET_INFO.
+/// kStatusUnknown when it was reaped and the kernel does not tell.
+int32_t foreign_exit_status(int pidfd, pid_t pid);
 
 /// Ours → argv of the program executed anew, and back.
 std::vector<std::string> guardian_argv(const GuardianArguments& arguments);

@@ -217,6 +217,13 @@ Status Starter::begin_foreign(StartItem& item, const oci::ForeignRuntime& foreig
     return {};
 }
 
+/// The first process of a container; a reused number is not taken for it.
+static Result<base::PidFd> process_of(const ContainerInfo& container) {
+    auto process = base::PidFd::open(container.state.pid);
+    if (process && container.state.pid_start != 0 && process_start_time(container.state.pid) == container.state.pid_start && process->alive()) return process;
+    return fail(Code::not_running, "container " + container.spec.name + " is not running");
+}
+
 Result<runtime::JoinFds> Starter::join_fds(const ContainerInfo& container, std::vector<base::UniqueFd>& held) {
     runtime::JoinFds join;
     auto open_namespace = [&](const std::string& mode, const char* name, const char* what) -> Result<int> {
@@ -225,9 +232,14 @@ Result<runtime::JoinFds> Starter::join_fds(const ContainerInfo& container, std::
         auto other = TRY(store_.container(target));
         if (other.state.status != ContainerStatus::running && other.state.status != ContainerStatus::paused)
             return fail(Code::not_running, std::string("cannot join ") + what + " of a non running container: " + other.spec.name);
-        std::string path = "/proc/" + std::to_string(other.state.pid) + "/ns/" + name;
-        if (std::string_view(name) == "net" && base::exists(paths_.netns(other.id))) path = paths_.netns(other.id);
-        held.push_back(TRY(base::open_at(AT_FDCWD, path, O_RDONLY)));
+        if (std::string_view(name) == "net" && base::exists(paths_.netns(other.id))) {
+            held.push_back(TRY(base::open_at(AT_FDCWD, paths_.netns(other.id), O_RDONLY)));
+            return held.back().get();
+        }
+        auto process = TRY(process_of(other));
+        held.push_back(TRY(base::open_at(AT_FDCWD, "/proc/" + std::to_string(other.state.pid) + "/ns/" + name, O_RDONLY)));
+        // It lived when that was opened: the number was its own.
+        if (!process.alive()) return fail(Code::not_running, std::string("cannot join ") + what + " of a non running container: " + other.spec.name);
         return held.back().get();
     };
     join.net = TRY(open_namespace(container.spec.network_mode, "net", "network namespace"));
@@ -236,7 +248,7 @@ Result<runtime::JoinFds> Starter::join_fds(const ContainerInfo& container, std::
     if (join.ipc >= 0) {
         // /dev/shm is shared with the namespace: the runtime borrows it from that process.
         auto other = TRY(store_.container(joined_container(container.spec.ipc_mode)));
-        auto process = TRY(base::PidFd::open(other.state.pid));
+        auto process = TRY(process_of(other));
         held.emplace_back(::fcntl(process.fd(), F_DUPFD_CLOEXEC, 3));
         join.ipc_process = held.back().get();
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/process_age.h"
 #include "base/text.h"
 #include "cli/terminal.h"
 
@@ -71,16 +72,17 @@ std::string status_text(const engine::ContainerInfo& container, engine::Time now
     const auto& state = container.state;
     using State = engine::ContainerStatus;
     auto age = [&](engine::Time since) { return base::format_age(std::chrono::nanoseconds(std::max<engine::Time>(0, now - since))); };
+    auto up = [&] { return state.pid_start != 0 ? base::format_age(base::process_age(state.pid_start)) : age(state.started); };
     switch (state.status) {
         case State::created: return "Created";
         case State::removing: return "Removal In Progress";
         case State::dead: return "Dead";
         case State::restarting: return fmt::format("Restarting ({}) {} ago", state.exit_code, age(state.finished));
         case State::exited: return fmt::format("Exited ({}) {} ago", state.exit_code, age(state.finished));
-        case State::paused: return fmt::format("Up {} (Paused)", age(state.started));
+        case State::paused: return fmt::format("Up {} (Paused)", up());
         case State::running: break;
     }
-    std::string text = "Up " + age(state.started);
+    std::string text = "Up " + up();
     if (state.health == engine::HealthStatus::starting) return text + " (health: starting)";
     if (state.health != engine::HealthStatus::none) text += fmt::format(" ({})", engine::to_text(state.health));
     return text;

@@ -25,7 +25,8 @@ void Followers::follow(const engine::ContainerInfo& container, engine::LogOption
     std::lock_guard lock(mutex_);
     if (cancel_ || !active_.insert(container.id).second) return;
     if (auto before = left_off_.find(container.id); before != left_off_.end()) {
-        options.since = before->second;
+        options.from = before->second;
+        options.since = 0;
         options.tail = -1;
     }
     threads_.emplace_back([this, container, options, show] { run(container, options, show); });
@@ -34,6 +35,8 @@ void Followers::follow(const engine::ContainerInfo& container, engine::LogOption
 void Followers::run(engine::ContainerInfo container, engine::LogOptions options, bool show) {
     auto over = [](const engine::ContainerInfo& now) { return !plan::is_running(now) && now.state.status != engine::ContainerStatus::created; };
     auto current = base::Result<engine::ContainerInfo>(container);
+    uint64_t reached = options.from.value_or(0);
+    options.reached = &reached;
     if (show) {
         auto& source = printer_.add(plan::short_name(container));
         base::Status status = engine_.logs(container.id, options, [&](const engine::LogLine& line) { return source.line(line); }, &cancel_);
@@ -44,7 +47,6 @@ void Followers::run(engine::ContainerInfo container, engine::LogOptions options,
     // the log is followed over restarts; the stored state is what says that it has really ended
     if (!cancel_ && !printer_.broken()) current = engine_.wait_until(container.id, over, std::nullopt, &cancel_);
     EndedContainer ended{container.id, container.spec.name, plan::short_name(container), plan::service_of(container), 0, false};
-    engine::Time read_until = current ? current->state.finished : base::now();  // the next start comes after it
     bool tell = !cancel_ && !printer_.broken();
     if (current)
         ended.exit_code = current->state.exit_code;
@@ -56,7 +58,7 @@ void Followers::run(engine::ContainerInfo container, engine::LogOptions options,
     {
         std::lock_guard lock(mutex_);
         active_.erase(container.id);
-        left_off_[container.id] = read_until + 1;
+        if (show) left_off_[container.id] = reached;
     }
     changed_.notify_all();
 }

@@ -30,7 +30,7 @@ public:
     /// Cancels and joins.
     ~Followers();
 
-    /// Follows a container from `since` on, unless it is being followed already; one that has been followed before goes on where
+    /// Follows a container as the options say, unless it is being followed already; one that has been followed before goes on where
     /// that ended. `show`: its lines are printed, otherwise only its end is awaited.
     void follow(const engine::ContainerInfo& container, engine::LogOptions options, bool show);
     /// A thread at a time may wait: until none is followed any more, or `until` (called after each end) says so.
@@ -49,7 +49,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::set<std::string> active_;
-    std::map<std::string, engine::Time> left_off_;  ///< when the last follower of a container had read all
+    std::map<std::string, uint64_t> left_off_;  ///< where the last follower of a container ended in its log
     std::vector<std::thread> threads_;
 };
 

@@ -63,7 +63,7 @@ base::Result<Need> need(const Draft& draft, const model::Service& service, const
     if (auto age = refresh_age(policy); age && image && pullable) {
         base::Time now = options.now != 0 ? options.now : base::now();
         base::Time fresh = std::max(image->tagged, image->pulled);
-        if (now - fresh > age->count())
+        if (now < fresh || now - fresh > age->count())  // in the future: the clock was wrong then or is now
             return Need{.pull = true, .reason = "pull_policy: " + policy + ", pulled " + base::format_age(std::chrono::nanoseconds(now - fresh)) + " ago"};
         return Need{};
     }

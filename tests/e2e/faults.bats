@@ -259,3 +259,87 @@ sys.exit(1) if libc.ptrace(16, int(sys.argv[1]), 0, 0) else time.sleep(600)' "$p
   LIMIT=60 compose stop
   is "$(state a)" exited
 }
+
+@test "numbers of dead processes that are others' by now: nothing is done to the strangers" {
+  yaml <<<'services: {a: {image: "@IMAGE@", command: sleep 1000, stop_signal: SIGKILL}}'
+  compose up -d
+  local child supervisor guardian
+  supervisor=$(supervisor); guardian=$(awk '/^PPid:/ {print $2}' "/proc/$supervisor/status")
+  child=$(compose container inspect "$(compose ps -q)" | jq '.[0].State.Pid')
+  kill -STOP "$supervisor"; kill -9 "$guardian" "$supervisor" "$child"
+  gone() { [[ ! -e /proc/$supervisor && ! -e /proc/$guardian && ! -e /proc/$child ]]; }
+  wait_for 60 gone
+  # clone3 with set_tid gives a process the number that is wanted
+  python3 -c 'import ctypes, os, signal, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for pid in map(int, sys.argv[1:]):
+    tid = ctypes.c_int(pid)
+    arguments = ctypes.create_string_buffer(struct.pack("11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(tid), 1, 0))
+    got = libc.syscall(435, arguments, len(arguments.raw) - 1)
+    if got == 0: os.execvp("sleep", ["stranger", "600"])
+    if got != pid: sys.exit(os.strerror(ctypes.get_errno()))
+signal.pause()' "$supervisor" "$guardian" "$child" >strangers 2>&1 3>&- & local holder=$!
+  strangers() { local pid; for pid in "$supervisor" "$guardian" "$child"; do [[ $(tr '\0' ' ' <"/proc/$pid/cmdline") == "stranger 600 " ]] || return 1; done; }
+  wait_for 30 strangers || { cat strangers; kill "$holder"; grep -q 'File exists' strangers && skip "a number was taken meanwhile"; return 1; }
+  is "$(state a)" exited
+  run compose exec -T a true
+  fails test "$status" = 0
+  run compose kill
+  compose stop
+  compose up -d
+  compose down -t 0
+  strangers
+  local pid; for pid in "$supervisor" "$guardian" "$child"; do fails grep -q '^State:.T' "/proc/$pid/status"; done
+  kill "$supervisor" "$guardian" "$child" "$holder"
+}
+
+@test "system update hands a loaded project over to another program: no line, session, connection or probe is lost" {
+  local port; port=$(free_port)
+  yaml <<-Y
+	services:
+	  talk: {image: "@IMAGE@", command: [sh, -c, "i=0; until test -e /tmp/go; do n=0; while test \$\$n -lt 200; do n=\$\$((n+1)); i=\$\$((i+1)); echo line \$\$i; done; usleep 20000; done; echo end \$\$i; exit 37"]}
+	  echo: {image: "@IMAGE@", command: nc -ll -p 80 -e cat, ports: ["127.0.0.1:$port:80"], stop_signal: SIGKILL, healthcheck: {test: "true", interval: 200ms}}
+	  input: {image: "@IMAGE@", command: [sh, -c, "while read line; do echo got \$\$line; test \$\$line != quit || exit 6; done"], stdin_open: true}
+	Y
+  compose up -d --wait
+  local before; before=$(compose ps -q | sort)
+  compose exec -T talk sh -c 'n=0; until test -e /tmp/go; do n=$((n+1)); echo $n; usleep 5000; done; echo end $n; exit 11' >exec.out 2>&1 3>&- & local exec=$!
+  mkfifo pipe
+  compose attach input <pipe >attach.out 2>&1 3>&- & local attach=$!
+  exec 7>pipe
+  python3 -c 'import os, socket, sys
+peer = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); peer.settimeout(60)
+lines, n = peer.makefile("r"), 0
+while not os.path.exists("go"):
+    n += 1
+    peer.sendall(b"%d\n" % n)
+    if lines.readline() != f"{n}\n": sys.exit(f"line {n} is lost")
+print(n)' "$port" >connection.out 2>&1 3>&- & local connection=$!
+  local i
+  for i in 1 2 3; do
+    cp "$PROGRAM" "next-$i"
+    echo "$i" >&7
+    timeout 120 "./next-$i" system update
+    wait_for 60 supervisor
+    is "$(readlink "/proc/$(supervisor)/exe")" "$PWD/next-$i"
+    got() { grep -qx "got $i" attach.out; }
+    wait_for 60 got
+  done
+  echo quit >&7
+  exec 7>&-
+  touch go
+  compose exec -T talk touch /tmp/go
+  local status=0; wait "$exec" || status=$?; is "$status" 11
+  status=0; wait "$attach" || status=$?; is "$status" 6
+  wait "$connection" || { cat connection.out; false; }
+  is "$(compose ps -aq | sort)" "$before"
+  ended() { [[ $(state talk) == exited ]]; }
+  wait_for 60 ended
+  is "$(state talk ExitCode) $(state input ExitCode) $(state echo Health)" "37 6 healthy"
+  compose logs --no-log-prefix talk >got
+  local last; last=$(awk '/^end / {print $2}' got)
+  { seq -f 'line %.0f' 1 "$last"; echo "end $last"; } | cmp - got
+  last=$(awk '/^end / {print $2}' exec.out)
+  { seq 1 "$last"; echo "end $last"; } | cmp - exec.out
+  is "$(<attach.out)" $'got 1\ngot 2\ngot 3\ngot quit'
+}

@@ -117,6 +117,8 @@ struct LogOptions {
     bool follow = false, timestamps = false;
     int64_t tail = -1;  ///< lines from the end; -1: all
     Time since = 0, until = 0;
+    std::optional<uint64_t> from;  ///< begins at this position instead of by `since` and `tail`; no jump of the clock moves it
+    uint64_t* reached = nullptr;   ///< gets the position behind what was read
 };
 /// One line of a log without its newline, or a part of a longer one.
 struct LogLine {
@@ -269,6 +271,8 @@ public:
                         const std::atomic<bool>* cancel) = 0;
     /// The same log copied as bytes to an fd, stdout and stderr in the order written: as fast as the kernel copies.
     virtual Status copy_log(const std::string& id, const LogOptions& options, int fd, const std::atomic<bool>* cancel) = 0;
+    /// Where its log ends now: bytes of both streams since it began.
+    virtual Result<uint64_t> log_position(const std::string& id) = 0;
     virtual Result<std::vector<ProcessRow>> top(const std::string& id) = 0;
     virtual Result<ContainerStats> stats(const std::string& id) = 0;
     /// A tar stream of `path` in the container (running or not), as `docker cp`'s; numeric owners.
@@ -292,6 +296,9 @@ public:
     /// Events of the group (or all when it is empty) from `since`; blocks for new ones until `sink` returns false, `until`
     /// (0: never) has passed or cancel.
     virtual Status events(Time since, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) = 0;
+    /// The number of the last event, and the events behind a number: what happens from now on, however the clock is set.
+    virtual Result<int64_t> last_event() = 0;
+    virtual Status events_after(int64_t sequence, Time until, const std::function<bool(const Event&)>& sink, const std::atomic<bool>* cancel) = 0;
 };
 
 }  // namespace engine

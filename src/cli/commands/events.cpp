@@ -73,7 +73,7 @@ Result<int> events_command(Context& context, const Arguments& arguments) {
         return label == event.attributes.end() || label->second == project;
     };
     const auto& wanted = arguments.operands;
-    auto status = engine->events(since ? since : base::now(), until, [&](const engine::Event& event) {
+    auto status = engine->events(since, until, [&](const engine::Event& event) {
         if (event.type != "container" || !belongs(event)) return true;
         std::string service = service_of(event);
         if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), service) == wanted.end()) return true;

@@ -63,23 +63,22 @@ int follow(engine::Engine& engine, const std::string& project, const std::vector
         followers.nudge();
     });
     std::atomic<bool> done{false};
-    engine::Time began = base::now();
+    auto last = engine.last_event();
     for (const auto& container : containers) followers.follow(container, options, true);
     std::thread events([&] {
         // what is started while others are still followed joins them
-        (void)engine.events(began, 0, [&](const engine::Event& event) {  // ignored: without events nothing new is shown
+        if (!last) return;  // ignored: without events nothing new is shown
+        (void)engine.events_after(*last, 0, [&](const engine::Event& event) {  // ignored: as above
             if (done || event.type != "container" || event.action != "start") return !done;
             auto container = engine.container(event.id);
             if (!container || plan::is_one_off(*container) || plan::label_of(container->spec.labels, plan::label::kProject) != project) return true;
             if (!services.empty() && !services.contains(plan::service_of(*container))) return true;
             if (index && plan::number_of(*container) != index) return true;
-            engine::LogOptions later = options;
-            later.since = std::max(later.since, container->created >= began ? 0 : began);
             {
                 std::lock_guard lock(mutex);
                 over.erase(event.id);
             }
-            followers.follow(*container, later, true);
+            followers.follow(*container, options, true);
             return true;
         }, &done);
     });

@@ -18,13 +18,16 @@ public:
           engine_(engine),
           project_(project),
           up_(up),
-          began_(base::now()),
           printer_(STDOUT_FILENO, up.style),
           followers_(engine, printer_, [this](const EndedContainer& ended) { has_ended(ended); }) {}
 
     Result<int> run() {
-        std::thread events([this] {
-            (void)engine_.events(began_, 0, [this](const engine::Event& event) { return on_event(event); }, &over_);  // ignored: only adds notes
+        // what ran or was run before belongs to earlier commands
+        for (const auto& container : TRY(engine_.containers({.labels = {{plan::label::kProject, project_.name}}, .ids = {}})))
+            if (auto position = engine_.log_position(container.id)) before_[container.id] = *position;
+        const int64_t last = TRY(engine_.last_event());
+        std::thread events([this, last] {
+            (void)engine_.events_after(last, 0, [this](const engine::Event& event) { return on_event(event); }, &over_);  // ignored: only adds notes
         });
         base::Defer join([&] {
             over_ = true;
@@ -89,8 +92,7 @@ private:
         engine::LogOptions options;
         options.follow = true;
         options.timestamps = up_.style.timestamps;
-        // what ran or was run before belongs to earlier commands
-        options.since = container->created >= began_ ? 0 : began_;
+        if (auto before = before_.find(id); before != before_.end()) options.from = before->second;
         followers_.follow(*container, options, shown);
     }
 
@@ -157,7 +159,7 @@ private:
     engine::Engine& engine_;
     model::Project& project_;
     const AttachedUp& up_;
-    engine::Time began_;
+    std::map<std::string, uint64_t> before_;  ///< containers of earlier commands, and where their logs ended
     LogPrinter printer_;
     std::mutex mutex_;
     std::optional<int> first_code_, from_code_;

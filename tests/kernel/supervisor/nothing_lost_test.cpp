@@ -235,8 +235,10 @@ TEST_F(Loaded, both_killed_and_the_next_command_finds_what_lives_and_what_has_di
     }, "the death");
     auto client = SupervisorClient::connect_or_start(options_, "kt");
     ASSERT_TRUE(client) << client.error().message();
-    EXPECT_EQ(wait_exited(dies).exit_code, 255);
-    EXPECT_NE(state(dies).error, "");
+    // Known where its new parent has not reaped it yet, or the kernel remembers.
+    const int code = wait_exited(dies).exit_code;
+    EXPECT_TRUE(code == 5 || code == 255) << code;
+    EXPECT_EQ(state(dies).error.empty(), code == 5);
     EXPECT_EQ(state(quiet).status, ContainerStatus::running);
     ASSERT_TRUE((*client)->stop(quiet, std::chrono::seconds(60)));
     auto ended = wait_exited(quiet);

@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "log/log_files.h"
 #include "log_fixture.h"
 
 namespace engine::log {
@@ -147,6 +148,34 @@ TEST_F(LogFolder, since_and_until_go_by_the_time_of_each_record) {
     both.since = middle;
     both.tail = 10;
     EXPECT_EQ(texts(both), Texts{"second"});
+}
+
+TEST_F(LogFolder, a_clock_that_was_set_back_hides_nothing_that_was_asked_for) {
+    open();
+    for (const char* text : {"before\n", "back\n", "later\n"}) put(text);
+    // The clock stood at 100 hours, was set to 50 and went on.
+    constexpr Time hour = 3'600'000'000'000;
+    base::UniqueFd index(::open((folder_ + "/000001.idx").c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(index);
+    const Time times[] = {100 * hour, 50 * hour, 51 * hour};
+    for (size_t i = 0; i < 3; i++)
+        ASSERT_EQ(::pwrite(index.get(), &times[i], sizeof(Time), static_cast<off_t>(sizeof(IndexHeader) + i * sizeof(IndexRecord) + offsetof(IndexRecord, time))),
+                  static_cast<ssize_t>(sizeof(Time)));
+    struct Row {
+        Time since, until;
+        Texts texts;
+    };
+    const Row rows[] = {{0, 0, {"before", "back", "later"}}, {99 * hour, 0, {"before"}}, {51 * hour, 0, {"before", "later"}}, {0, 52 * hour, {"back", "later"}},
+                        {51 * hour, 60 * hour, {"later"}},    {101 * hour, 0, {}}};
+    for (const auto& row : rows) {
+        LogOptions options;
+        options.since = row.since;
+        options.until = row.until;
+        EXPECT_EQ(texts(options), row.texts) << row.since / hour << " " << row.until / hour;
+        std::string bytes;
+        for (const auto& text : row.texts) bytes += text + "\n";
+        EXPECT_EQ(copied(options), bytes) << row.since / hour << " " << row.until / hour;
+    }
 }
 
 TEST_F(LogFolder, timestamps_are_of_the_time_of_writing) {

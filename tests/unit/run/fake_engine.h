@@ -303,6 +303,9 @@ public:
     Result<std::string> commit(const std::string&, const engine::CommitOptions&) override { return std::string(); }
     Result<std::vector<std::string>> diff(const std::string&) override { return std::vector<std::string>{}; }
     Status events(engine::Time, engine::Time, const std::function<bool(const engine::Event&)>&, const std::atomic<bool>*) override { return {}; }
+    Result<int64_t> last_event() override { return int64_t{0}; }
+    Status events_after(int64_t, engine::Time, const std::function<bool(const engine::Event&)>&, const std::atomic<bool>*) override { return {}; }
+    Result<uint64_t> log_position(const std::string&) override { return uint64_t{0}; }
 
 private:
     void note(std::string call) {
