@@ -85,7 +85,8 @@ Status EngineImpl::logs(const std::string& id, const LogOptions& options, const 
     follow = TRY(following.make(cancel));
     follow.from = options.from.value_or(0);
     if (options.reached) {
-        *options.reached = follow.from;
+        // Without a byte read: what is there was left out as too old.
+        *options.reached = options.from ? *options.from : log::end_position(paths().container_log(container.id));
         follow.progress = [reached = options.reached](uint64_t position) { *reached = position; };
     }
     return log::read_log(paths().container_log(container.id), options, follow, sink);

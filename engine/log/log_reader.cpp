@@ -92,20 +92,40 @@ public:
     }
     bool cancelled() const { return follow_.cancel && follow_.cancel->load(std::memory_order_relaxed); }
 
-    Status wait() {
-        if (!watching_) TRY_VOID(watch());
-        pollfd fds[2] = {{inotify_.get(), POLLIN, 0}, {follow_.wake_fd, POLLIN, 0}};
-        // A folder that is yet to come is looked for again; cancel has no fd.
-        int timeout = follow_.cancel || !watching_ ? 250 : -1;
-        if (::poll(fds, follow_.wake_fd >= 0 ? 2 : 1, timeout) < 0 && errno != EINTR) return base::fail_errno("wait for log \"" + folder_ + "\"");
-        alignas(inotify_event) char buffer[4096];
-        while (::read(inotify_.get(), buffer, sizeof buffer) > 0) {
+    /// True: `live` may have changed, or time has passed; false: there is more in the log. The wake_fd stays readable until it is
+    /// seen here, so between two calls nothing is missed.
+    Result<bool> wait() {
+        for (;;) {
+            if (!watching_) TRY_VOID(watch());
+            pollfd fds[2] = {{inotify_.get(), POLLIN, 0}, {follow_.wake_fd, POLLIN, 0}};
+            // A folder that is yet to come is looked for again; cancel has no fd.
+            int timeout = follow_.cancel || !watching_ ? 250 : -1;
+            const int ready = ::poll(fds, follow_.wake_fd >= 0 ? 2 : 1, timeout);
+            if (ready < 0 && errno != EINTR) return base::fail_errno("wait for log \"" + folder_ + "\"");
+            const bool more = drain();
+            if (fds[1].revents != 0 && follow_.woken) follow_.woken();
+            if (ready <= 0 || fds[1].revents != 0) return true;
+            if (more) return false;
         }
-        if (fds[1].revents != 0 && follow_.woken) follow_.woken();
-        return {};
     }
 
 private:
+    /// Whether an index was written to, or a file has come: bytes count once their record is there.
+    bool drain() {
+        bool more = false;
+        alignas(inotify_event) char buffer[4096];
+        for (;;) {
+            const ssize_t n = ::read(inotify_.get(), buffer, sizeof buffer);
+            if (n <= 0) return more;
+            for (const char* at = buffer; at < buffer + n;) {
+                inotify_event event;
+                std::memcpy(&event, at, sizeof event);
+                const std::string_view name(at + sizeof event, event.len == 0 ? 0 : ::strnlen(at + sizeof event, event.len));
+                more = more || event.mask != IN_MODIFY || name.ends_with(".idx");
+                at += sizeof event + event.len;
+            }
+        }
+    }
     Status watch() {
         if (::inotify_add_watch(inotify_.get(), folder_.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO) >= 0) {
             watching_ = true;
@@ -141,7 +161,7 @@ Status walk(LogCursor& cursor, const std::string& folder, const LogOptions& opti
     if (following) TRY_VOID(waiter.arm());
     bool last_round = !following;
     uint64_t handed = 0;
-    bool there = true;
+    bool there = true, ask = true;
     // The last lines without following: of what was there when they were counted.
     bool counted = !following && options.tail >= 0;
     for (;;) {
@@ -158,14 +178,14 @@ Status walk(LogCursor& cursor, const std::string& folder, const LogOptions& opti
         }
         there = false;  // what comes from now on is wanted, however the clock is set meanwhile
         if (position != 0 && follow.progress) follow.progress(position);
-        if (position != 0 && !last_round) continue;
         if (last_round || waiter.cancelled()) return {};
         if (options.until != 0 && base::now() > options.until) return {};
-        if (!follow.live()) {
+        // Asked anew when something has told of a change: it is a look into the store.
+        if (std::exchange(ask, false) && !follow.live()) {
             last_round = true;  // once more: what was written before it ended
             continue;
         }
-        TRY_VOID(waiter.wait());
+        ask = TRY(waiter.wait()) || follow.wake_fd < 0;
     }
 }
 
@@ -313,12 +333,16 @@ Status copy_log(const std::string& folder, const LogOptions& options, const Foll
         };
         Follow flushing = follow;
         if (follow.live) flushing.live = [&] { return flush() && follow.live(); };
+        flushing.progress = [&](uint64_t position) {
+            (void)flush();  // its failure is in status
+            if (follow.progress) follow.progress(position);
+        };
         TRY_VOID(read_log(folder, options, flushing, [&](const LogLine& line) {
             if (options.timestamps && at_start) out += base::format_time(line.time) + " ";
             out += line.text;
             if (line.ends_line) out += '\n';
             at_start = line.ends_line;
-            return out.size() < 64 * 1024 || flush();
+            return status && (out.size() < 64 * 1024 || flush());
         }));
         (void)flush();
         return status;

@@ -12,7 +12,7 @@ namespace engine::log {
 
 /// How a reader that follows knows when to stop and what wakes it (besides new bytes, by inotify).
 struct Follow {
-    /// Whether more may come. Asked when everything has been read; when it says no, what came meanwhile is still read and
+    /// Whether more may come. Asked when everything has been read, with a wake_fd only after that has told; when it says no, what came meanwhile is still read and
     /// then the reader returns. Empty: ends at once.
     std::function<bool()> live;
     int wake_fd = -1;                            ///< readable when `live` may have changed (ChangeWatch::fd()); never read here

@@ -2,9 +2,9 @@
 """Random faults under load:  random_faults.py MINUTES [SEED]     (environment as tests/e2e/run makes it; in an empty folder)
 
 Guardian and supervisor of a project are killed (-9), stopped and continued at random while its services log, exit, restart, are
-exec'd into, probed, scaled, stopped and started. Afterwards: nothing lost, nothing doubled, every exit code right, nothing left.
+exec'd into, probed, scaled, stopped and started, and the control socket gets garbage. Afterwards: nothing lost, nothing doubled, every exit code right, nothing left.
 Both are never killed at once: then nobody is left to read the pipes (docs/architecture.md)."""
-import collections, json, os, random, re, signal, subprocess, sys, threading, time
+import collections, json, os, random, re, signal, socket, struct, subprocess, sys, threading, time
 
 PROGRAM, IMAGE = os.environ["COMPOSE_E2E_PROGRAM"], os.environ["COMPOSE_E2E_REGISTRY"] + "/e2e/busybox:1"
 PROJECT = os.path.basename(os.getcwd())
@@ -152,6 +152,37 @@ def health(dice):
         check("health", container["Health"] in ("healthy", "starting"), container["Health"])
     counts["health"] += 1
 
+def garbage(dice):
+    """Anything at the control socket: it is refused, and nobody else notices."""
+    pair = keepers()
+    if not pair: return
+    try:
+        with open(f"/proc/{pair[0]}/cmdline", "rb") as f: words = f.read().decode().split("\0")
+        folder = os.open(f"{words[2]}/groups/{PROJECT}", os.O_PATH)
+    except OSError: return
+    held = []
+    try:
+        for _ in range(dice.randrange(1, 40)):
+            peer = socket.socket(socket.AF_UNIX)
+            peer.settimeout(0.2)
+            held.append(peer)
+            text = json.dumps({"verb": dice.choice(["start", "stop", "kill", "restart", "pause", "attach", "reload", "connect", "hand over", "x", ""]),
+                               "ids": [dice.choice(["", "f" * 64, "\u0000", "x" * dice.randrange(1, 9000)]) for _ in range(dice.randrange(0, 5))],
+                               "timeouts_ns": [dice.randrange(-2**63, 2**63) for _ in range(dice.randrange(0, 5))], "signal": "\u001b", "program": "/etc/passwd",
+                               "endpoint": dice.choice(["", "{}", "[", "nul"]), "position": dice.randrange(2**63), "token": dice.randrange(2**63)}).encode()
+            length = dice.choice([len(text)] * 3 + [0, 1, len(text) - 1, len(text) + 1, 2**31, 2**32 - 1, 8 << 20])
+            if dice.random() < 0.3: text = dice.randbytes(dice.randrange(0, 3000))
+            head = struct.pack("<II", dice.choice([0x31465043] * 4 + [0, 0x31465044]), length)
+            try:
+                peer.connect(f"/proc/self/fd/{folder}/supervisor.sock")
+                peer.sendall((head + text) * dice.randrange(1, 4))
+                if dice.random() < 0.5: peer.recv(4096)
+            except OSError: pass
+        counts["garbage"] += 1
+    finally:
+        for peer in held: peer.close()
+        os.close(folder)
+
 # ---- what must be so afterwards
 def numbers_of(text, word):
     return [int(line[len(word):]) for line in text.splitlines() if line.startswith(word)]
@@ -212,7 +243,7 @@ def main():
     wait_for("guardian and supervisor", lambda: len(keepers()) == 2)
     began = {pid: of_process(pid) for pid in keepers()}
     print("at the beginning, fds and KiB:", list(began.values()), flush=True)
-    threads = [threading.Thread(target=worker(action, random.Random(dice.random()))) for action in (execs, runs, scales, bounces, health)]
+    threads = [threading.Thread(target=worker(action, random.Random(dice.random()))) for action in (execs, runs, scales, bounces, health, garbage)]
     threads.append(threading.Thread(target=faults, args=(random.Random(dice.random()),)))
     for thread in threads: thread.start()
     time.sleep(MINUTES * 60)
