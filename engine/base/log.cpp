@@ -1,9 +1,11 @@
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdio>
 #include <cstdlib>
 
 namespace base::log {
@@ -33,7 +35,10 @@ void set_level(Level level) {
 void to_file(const std::string& path) {
     try {
         auto level = logger()->level();
-        logger() = std::make_shared<spdlog::logger>("compose", std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
+        // Not over the exec by which a supervisor takes its guardian's place.
+        spdlog::file_event_handlers handlers;
+        handlers.after_open = [](const spdlog::filename_t&, std::FILE* file) { (void)::fcntl(::fileno(file), F_SETFD, FD_CLOEXEC); };
+        logger() = std::make_shared<spdlog::logger>("compose", std::make_shared<spdlog::sinks::basic_file_sink_mt>(path, false, handlers));
         logger()->set_pattern("%Y-%m-%dT%H:%M:%S.%f %l: %v");
         logger()->set_level(level);
         logger()->flush_on(spdlog::level::debug);

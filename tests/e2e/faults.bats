@@ -239,6 +239,8 @@ s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.
   kill -STOP "$guardian"; kill -9 "$pid"
   LIMIT=60 compose restart -t 5
   is "$(count a) $(compose ps -q)" "1 $id"
+  # one that took its guardian's place has left nothing open of what it was
+  fails grep -q supervisor.log <<<"$(ls -l "/proc/$guardian/fd")"
 }
 
 @test "a supervisor that a debugger holds is left alone, and the command says so" {

@@ -58,31 +58,37 @@ def ps(*more):
 
 # ---- the keepers
 def look(pid):
+    """state, parent, and where its stack begins: an exec moves it, a fork does not"""
     try:
         with open(f"/proc/{pid}/stat") as f: rest = f.read().rpartition(")")[2].split()
-        return rest[0], int(rest[1])
-    except OSError: return None, 0
+        return rest[0], int(rest[1]), int(rest[25])
+    except OSError: return None, 0, 0
 
+killed_stack = 0  # of the guardian that was killed last
 def keepers():
-    """[guardian, supervisor] or less"""
+    """[guardian, supervisor] or less. What they have just forked looks like them until its exec, and a supervisor whose guardian was
+    killed is none yet: it has first to execute the program anew."""
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit(): continue
         try:
             with open(f"/proc/{name}/cmdline", "rb") as f: words = f.read().split(b"\0")
         except OSError: continue
-        if words[0] == b"compose-guardian" and words[3] == PROJECT.encode():
-            state, parent = look(int(name))
-            if state and state != "Z": found[int(name)] = parent
-    guardians = [pid for pid in found if found[pid] not in found]
-    supervisors = [pid for pid in found if found[pid] in found]
-    return guardians[:1] + supervisors[:1] if len(guardians) == 1 else []
+        if len(words) > 3 and words[0] == b"compose-guardian" and words[3] == PROJECT.encode():
+            state, parent, stack = look(int(name))
+            if state and state != "Z": found[int(name)] = parent, stack
+    guardians = [pid for pid in found if found[pid][0] not in found]
+    if len(guardians) != 1: return []
+    supervisors = [pid for pid in found if found[pid][0] == guardians[0]]
+    if len(supervisors) != 1 or found[guardians[0]][1] == killed_stack: return guardians
+    return guardians + supervisors
 
 def send(pid, number):
     try: os.kill(pid, number)
     except ProcessLookupError: pass
 
 def faults(dice):
+    global killed_stack
     while not over.is_set():
         time.sleep(dice.random() * 0.4)
         pair = keepers()
@@ -90,8 +96,10 @@ def faults(dice):
         which = dice.randrange(2)
         kind = dice.choice(["kill", "kill", "pause", "stop", "stop both"])
         if kind == "kill":
-            # the other one is awake and there: it goes on from here
-            if any(look(pid)[0] in ("T", None) for pid in pair): continue
+            # the other one is awake and there, and has been for a moment: it goes on from here
+            time.sleep(0.1)
+            if keepers() != pair or any(look(pid)[0] in ("T", None) for pid in pair): continue
+            if which == 0: killed_stack = look(pair[0])[2]
             send(pair[which], signal.SIGKILL)
         elif kind == "pause":
             send(pair[which], signal.SIGSTOP)
@@ -158,7 +166,7 @@ def garbage(dice):
     if not pair: return
     try:
         with open(f"/proc/{pair[0]}/cmdline", "rb") as f: words = f.read().decode().split("\0")
-        folder = os.open(f"{words[2]}/groups/{PROJECT}", os.O_PATH)
+        folder = os.open(f"{(words + [''] * 3)[2]}/groups/{PROJECT}", os.O_PATH)
     except OSError: return
     held = []
     try:
@@ -269,7 +277,10 @@ def main():
     _, out, _ = compose("logs", "--no-log-prefix", "bounce")
     check("bounce", out.split() == ["hello", "bye"] * bounced + ["hello"], f"{bounced} times: {collections.Counter(out.split())}")
     print(f"{lines} lines, {restarts} restarts, at the end, fds and KiB:", [of_process(pid) for pid in keepers()], flush=True)
-    for fds, pss in map(of_process, keepers()): check("memory", pss < 40 * 1024 and fds < 200, f"{pss} KiB, {fds} fds")
+    for fds, pss in map(of_process, keepers()): check("memory", pss < 40 * 1024 and fds < 150, f"{pss} KiB, {fds} fds")
+    for pid in keepers()[:1]:
+        names = collections.Counter(os.readlink(f"/proc/{pid}/fd/{fd}").partition(":")[0] for fd in os.listdir(f"/proc/{pid}/fd") if os.path.lexists(f"/proc/{pid}/fd/{fd}"))
+        check("the guardian's descriptors", not any("supervisor.log" in name or "state.db" in name for name in names), names)
     code, _, err = compose("down", "-v", "-t", "0")
     check("down", code == 0, err)
     wait_for("the end of guardian and supervisor", lambda: not keepers())

@@ -117,7 +117,7 @@ struct LogOptions {
     bool follow = false, timestamps = false;
     int64_t tail = -1;  ///< lines from the end; -1: all
     Time since = 0, until = 0;
-    std::optional<uint64_t> from;  ///< begins at this position instead of by `since` and `tail`; no jump of the clock moves it
+    std::optional<uint64_t> from{};  ///< begins at this position instead of by `since` and `tail`; no jump of the clock moves it
     uint64_t* reached = nullptr;   ///< gets the position behind what was read
 };
 /// One line of a log without its newline, or a part of a longer one.
