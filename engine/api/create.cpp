@@ -84,6 +84,12 @@ Result<EngineImpl::Draft> EngineImpl::draft(ContainerSpec spec, std::map<std::st
         known = images.emplace(reference, std::move(*found)).first;
     }
     const ImageInfo& image = known->second;
+    if (spec.platform && !spec.platform->empty()) {
+        Platform wanted = TRY(image::parse_platform(*spec.platform)), have = image.platform;
+        if (wanted.os != have.os || wanted.architecture != have.architecture || (!wanted.variant.empty() && !have.variant.empty() && wanted.variant != have.variant))
+            return base::fail(base::Code::not_found, "image with reference " + base::printable(spec.image) + " was found but its platform (" + have.text() +
+                                                         ") does not match the specified platform (" + base::printable(*spec.platform) + ")");
+    }
     spec.image_id = image.id;
     if (spec.image.empty()) spec.image = image.id;
 

@@ -63,7 +63,7 @@ public:
     Status stop(const std::string& id, std::optional<Nanoseconds> timeout) override;
     std::vector<Status> stop_many(const std::vector<StopRequest>& requests, const std::function<void(size_t, const Status&)>& ended) override;
     Status kill(const std::string& id, const std::string& signal) override;
-    Status restart(const std::string& id, std::optional<Nanoseconds> timeout) override;
+    Status restart(const std::string& id, std::optional<Nanoseconds> timeout, const std::string& signal) override;
     Status pause(const std::string& id) override;
     Status unpause(const std::string& id) override;
 

@@ -84,6 +84,8 @@ std::vector<Status> EngineImpl::stop_many(const std::vector<StopRequest>& reques
         auto container = store().container(requests[i].id);
         if (!container) {
             results[i] = std::move(container.error());
+        } else if (!requests[i].signal.empty() && !runtime::parse_signal(requests[i].signal)) {
+            results[i] = base::fail(base::Code::invalid, "Invalid signal: " + base::printable(requests[i].signal));
         } else if (is_active(container->state)) {
             full[i].id = container->id;
             names[i] = container->spec.name;
@@ -145,11 +147,12 @@ Status EngineImpl::kill(const std::string& id, const std::string& signal) {
     return client->kill(container.id, signal.empty() ? "SIGKILL" : signal);
 }
 
-Status EngineImpl::restart(const std::string& id, std::optional<Nanoseconds> timeout) {
+Status EngineImpl::restart(const std::string& id, std::optional<Nanoseconds> timeout, const std::string& signal) {
+    if (!signal.empty() && !runtime::parse_signal(signal)) return base::fail(base::Code::invalid, "Invalid signal: " + base::printable(signal));
     auto container = TRY(store().container(id));
     if (container.state.status != ContainerStatus::paused) TRY_VOID(prepare_start(container));
     auto* client = TRY(supervisor(container.supervisor));
-    auto outcome = TRY(client->restart(container.id, timeout));
+    auto outcome = TRY(client->restart(container.id, timeout, signal));
     if (!outcome.note.empty()) tell(container.spec.name, outcome.note);
     return {};
 }

@@ -6,6 +6,7 @@
 #include "api/engine_impl.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "oci/foreign.h"
 #include "runtime/cgroup.h"
 #include "runtime/exec.h"
 #include "runtime/process_table.h"
@@ -16,6 +17,7 @@ Result<int> EngineImpl::exec(const std::string& id, const ExecOptions& options) 
     auto container = TRY(running_container(id));
     if (container.state.status == ContainerStatus::paused)
         return base::fail(base::Code::conflict, "Container " + container.spec.name + " is paused, unpause the container before exec");
+    TRY_VOID(oci::check_exec(container.spec.runtime));
     auto config = TRY(image_config(container));
     return runtime::exec_process(container, config, options, paths().seccomp_cache());
 }

@@ -56,7 +56,8 @@ std::string make_hosts(const HostsInput& input) {
         if (address == "host-gateway") address = input.gateway;
         if (!name.empty() && !address.empty()) text += address + "\t" + name + "\n";
     }
-    std::string names = input.domainname.empty() ? input.hostname : input.hostname + "." + input.domainname + " " + input.hostname;
+    std::string names = input.domainname.empty() ? input.hostname : input.hostname + "." + input.domainname;
+    if (size_t dot = names.find('.'); dot != std::string::npos && dot > 0) names += " " + names.substr(0, dot);  // as Docker
     for (const std::string& address : input.addresses)
         if (!address.empty()) text += address + "\t" + names + "\n";
     return text;

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "oci/hooks.h"
+#include "runtime/hooks.h"
 #include "oci/mount_words.h"
 #include "runtime/cgroup_layout.h"
 #include "runtime/inside_path.h"
@@ -310,7 +310,7 @@ base::Status plan_container(PlanData& plan, const ContainerInput& input) {
         plan.add(Op::tell).fd = plan.told_fd;
         plan.add(Op::wait_for_go).fd = plan.wait_fd;
     }
-    for (const Hook& hook : spec.hooks.create_container) TRY_VOID(add_hook_step(plan, hook, input.exchange->hook_input.get()));
+    for (const Hook& hook : spec.hooks.create_container) TRY_VOID(runtime::add_hook_step(plan, hook, input.exchange->hook_input.get()));
     TRY_VOID(builder.sysctls());
     builder.protect();
     if (builder.dev_read_only) {

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "oci/console.h"
 #include "oci/container_plan.h"
-#include "oci/hooks.h"
+#include "runtime/hooks.h"
 #include "oci/mount_words.h"
 #include "oci/resources.h"
 #include "oci/streams.h"
@@ -180,8 +180,8 @@ struct Making {
         if (!spec.hooks.create_container.empty()) TRY_VOID(base::write_all(exchange.hook_input.get(), state_text("creating")));
         TRY_VOID(go());
         if ((!spec.hooks.prestart.empty() || !spec.hooks.create_runtime.empty()) && told()) {
-            TRY_VOID(run_hooks(spec.hooks.prestart, "prestart", state_text("creating")));
-            TRY_VOID(run_hooks(spec.hooks.create_runtime, "createRuntime", state_text("creating")));
+            TRY_VOID(runtime::run_hooks(spec.hooks.prestart, "prestart", state_text("creating")));
+            TRY_VOID(runtime::run_hooks(spec.hooks.create_runtime, "createRuntime", state_text("creating")));
             TRY_VOID(go());
         }
         if (filter.listener && told()) {
@@ -220,7 +220,7 @@ struct Making {
             if (auto stopped = stop_unit(record.unit); !stopped) base::log::warn(stopped.error().message());
         store.remove(options.id);
         // The specification wants them after whatever end.
-        if (auto ran = run_hooks(spec.hooks.poststop, "poststop", state_text("stopped")); child && !ran) base::log::warn(ran.error().message());
+        if (auto ran = runtime::run_hooks(spec.hooks.poststop, "poststop", state_text("stopped")); child && !ran) base::log::warn(ran.error().message());
     }
 };
 }  // namespace

@@ -15,6 +15,7 @@
 #include <boost/json.hpp>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "oci/json_reader.h"
 #include "oci/spec.h"
@@ -92,6 +93,9 @@ base::Status call_runtime(const ForeignRuntime& runtime, const std::string& fold
     }
     if (said.empty())
         said = code == 124 || code == 125 ? "the root could not be mounted for it" : code == 126 ? "it cannot be executed" : "exit status " + std::to_string(code);
+    // crun 1.8 on a machine with both versions.
+    if (said.find("hybrid mode") != std::string::npos)
+        said += ": this machine has control groups v1 and v2 at once; boot it with systemd.unified_cgroup_hierarchy=1, or leave `runtime` out (the engine's own and runc take both)";
     base::Error out = base::fail(Code::internal, runtime.name + " " + verb + ": " + base::printable(said));
     if (said.find("executable file not found") != std::string::npos || said.find("no such file or directory") != std::string::npos) out.code = Code::no_such_command;
     if (said.find("permission denied") != std::string::npos) out.code = Code::cannot_execute;
@@ -134,7 +138,20 @@ Result<std::string> init_program(const runtime::LaunchInput& input) {
     if (!input.container->spec.init) return std::string();
     return runtime::find_init(input.init_path);
 }
+
+/// gVisor and Kata run the program in a kernel of their own.
+bool is_sandbox(const std::string& path) {
+    std::string file = path.substr(path.rfind('/') + 1);
+    return file.starts_with("runsc") || file.starts_with("kata");
+}
 }  // namespace
+
+base::Status check_exec(const std::string& runtime) {
+    auto found = TRY(find_runtime(runtime));
+    if (!found || !found->sandbox) return {};
+    return base::fail(Code::unsupported, "exec in a container of the runtime " + base::quote(runtime) +
+                                             " is not supported: it runs in a sandbox of its own, which joining namespaces does not reach");
+}
 
 Result<std::optional<ForeignRuntime>> find_runtime(const std::string& name) {
     if (name.empty() || name == "compose" || name == "io.containerd.runc.v2") return std::optional<ForeignRuntime>();
@@ -144,7 +161,11 @@ Result<std::optional<ForeignRuntime>> find_runtime(const std::string& name) {
         JsonReader reader(kRegistry);
         if (registry.contains(name)) {
             const json::object& entry = reader.object(registry, name, "");
-            ForeignRuntime out{name, reader.text(entry, "path", name), reader.texts(entry, "runtimeArgs", name)};
+            for (const auto& member : entry)
+                if (member.key() != "path" && member.key() != "runtimeArgs" && member.key() != "sandbox")
+                    reader.complain(name + "." + std::string(member.key()), "is not known; path, runtimeArgs and sandbox are");
+            ForeignRuntime out{name, reader.text(entry, "path", name), reader.texts(entry, "runtimeArgs", name), reader.flag(entry, "sandbox", name)};
+            out.sandbox = out.sandbox || is_sandbox(out.path);
             if (reader.failed()) return reader.take_error();
             if (out.path.empty() || out.path[0] != '/') return unknown(std::string(": its path in ") + kRegistry + " is not absolute");
             return std::optional(std::move(out));
@@ -154,7 +175,7 @@ Result<std::optional<ForeignRuntime>> find_runtime(const std::string& name) {
     for (const char* word : {"runc", "crun", "runsc", "youki"}) known = known || name == word;
     if (!known) return unknown(std::string(" (runc, crun, runsc and youki are known where they are installed, others by ") + kRegistry + ")");
     for (const char* folder : {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/"})
-        if (std::string path = folder + name; ::access(path.c_str(), X_OK) == 0) return std::optional(ForeignRuntime{name, path, {}});
+        if (std::string path = folder + name; ::access(path.c_str(), X_OK) == 0) return std::optional(ForeignRuntime{name, path, {}, is_sandbox(path)});
     if (name == "runc") return std::optional<ForeignRuntime>();  // Docker's name of its default
     return unknown(": it is not installed in /usr/local/sbin, /usr/local/bin, /usr/sbin or /usr/bin");
 }
@@ -181,6 +202,7 @@ Result<ForeignContainer> foreign_create(const ForeignRuntime& runtime, runtime::
         held.push_back(std::move(source.tree));
         trees.push_back({held.back().get(), place});
     }
+    TRY_VOID(base::write_file(folder + "/runtime", runtime.name, 0600));
     json::object config = TRY(bundle_config(bundle));
     TRY_VOID(base::write_file(folder + "/bundle/config.json", json::serialize(config), 0600));
 
@@ -207,6 +229,17 @@ Result<ForeignContainer> foreign_create(const ForeignRuntime& runtime, runtime::
 
 base::Status foreign_start(const ForeignRuntime& runtime, const std::string& id, const std::string& folder) {
     return call_runtime(runtime, folder, {"start", id}, {}, {});
+}
+
+void foreign_delete(const std::string& id, const std::string& folder) {
+    auto name = base::read_file(folder + "/runtime", 4096);
+    if (!name) return;
+    ::unlink((folder + "/runtime").c_str());  // once
+    auto deleted = [&]() -> base::Status {
+        auto runtime = TRY(find_runtime(*name));
+        return runtime ? call_runtime(*runtime, folder, {"delete", "--force", id}, {}, {}) : base::Status{};
+    }();
+    if (!deleted) base::log::debug("ignored: " + deleted.error().message());
 }
 
 }  // namespace engine::oci

@@ -18,11 +18,14 @@ namespace engine::oci {
 struct ForeignRuntime {
     std::string name, path;
     std::vector<std::string> arguments;  ///< before the verb
+    bool sandbox = false;                ///< its processes are not where its first process is: exec cannot reach them
 };
 /// nullopt: our own ("", "compose", "io.containerd.runc.v2", and "runc" where none is installed). Others are runc, crun, runsc and
-/// youki in the usual folders, and those of /etc/compose/runtimes.json: {"NAME": {"path": "…", "runtimeArgs": […]}}.
-/// unsupported: `unknown or invalid runtime name: x`.
+/// youki in the usual folders, and those of /etc/compose/runtimes.json: {"NAME": {"path": "…", "runtimeArgs": […], "sandbox": true}}.
+/// unsupported: `unknown or invalid runtime name: x`. invalid: the registry's file.
 base::Result<std::optional<ForeignRuntime>> find_runtime(const std::string& name);
+/// unsupported when a process cannot be brought into containers of this runtime by joining their namespaces (runsc, kata).
+base::Status check_exec(const std::string& runtime);
 
 /// config.json for a container. `places`: where in the runtime's sight each of input.mounts is (tmpfs mounts have none).
 struct BundleInput {
@@ -43,5 +46,8 @@ struct ForeignContainer {
 base::Result<ForeignContainer> foreign_create(const ForeignRuntime& runtime, runtime::LaunchInput& input, const runtime::Resolved& resolved, const std::string& folder);
 /// The runtime's `start`.
 base::Status foreign_start(const ForeignRuntime& runtime, const std::string& id, const std::string& folder);
+/// The runtime's `delete`, for what it keeps outside of `folder` (sandboxes of runsc). Nothing where another runtime had no part; a
+/// failure is logged and stops nobody.
+void foreign_delete(const std::string& id, const std::string& folder);
 
 }  // namespace engine::oci

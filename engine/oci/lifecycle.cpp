@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "oci/container_plan.h"
-#include "oci/hooks.h"
+#include "runtime/hooks.h"
 #include "oci/inside.h"
 #include "oci/systemd_unit.h"
 #include "oci/verbs.h"
@@ -50,7 +50,7 @@ base::Status destroy(const Store& store, const Record& record) {
     store.remove(record.id);
     auto spec = read_spec(record.config);
     if (!spec) return {};
-    if (auto ran = run_hooks(spec->hooks.poststop, "poststop", state_json(record, *spec, "stopped")); !ran) base::log::warn(ran.error().message());
+    if (auto ran = runtime::run_hooks(spec->hooks.poststop, "poststop", state_json(record, *spec, "stopped")); !ran) base::log::warn(ran.error().message());
     return {};
 }
 
@@ -100,7 +100,7 @@ base::Status start(const Store& store, const std::string& id) {
     ::unlink(store.go_path(id).c_str());
     ::unlink(store.report_path(id).c_str());
     if (!started) return std::move(started).context("unable to start container process");
-    if (auto ran = run_hooks(spec.hooks.poststart, "poststart", state_json(record, spec, "running")); !ran) base::log::warn(ran.error().message());
+    if (auto ran = runtime::run_hooks(spec.hooks.poststart, "poststart", state_json(record, spec, "running")); !ran) base::log::warn(ran.error().message());
     return {};
 }
 

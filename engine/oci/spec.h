@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "runtime/capability.h"
+#include "runtime/hooks.h"
 #include "runtime/resolve.h"
 
 namespace engine::oci {
@@ -53,11 +54,7 @@ struct MountEntry {
     std::vector<IdMapping> uid_mappings, gid_mappings;
 };
 
-struct Hook {
-    std::string path;
-    std::vector<std::string> args, env;
-    int timeout = 0;  ///< seconds; 0: none
-};
+using runtime::Hook;
 struct Hooks {
     std::vector<Hook> prestart, create_runtime, create_container, start_container, poststart, poststop;
 };

@@ -49,12 +49,12 @@ base::Result<CapabilitySet> container_capabilities(const std::vector<std::string
     auto collect = [](const std::vector<std::string>& names, const char* verb, CapabilitySet& set, bool& all) -> base::Status {
         for (const std::string& name : names) {
             std::string upper = base::to_lower(name);
-            if (upper == "all" || upper == "cap_all") {
+            if (upper == "all") {
                 all = true;
                 continue;
             }
             auto number = capability_number(name);
-            if (!number) return base::fail(Code::invalid, std::string("unknown capability to ") + verb + ": " + base::quote(name));
+            if (!number) return base::fail(Code::invalid, std::string("unknown capability to ") + verb + ": " + base::quote(name) + " (names are those of capabilities(7), with or without CAP_)");
             set |= CapabilitySet{1} << *number;
         }
         return {};

@@ -1,96 +1,42 @@
 #include "runtime/cdi.h"
 
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include <algorithm>
-#include <boost/json.hpp>
+#include <set>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 
 namespace engine::runtime {
 namespace {
-namespace json = boost::json;
 using base::Code;
 using base::Result;
 
 constexpr size_t kFileLimit = 4u << 20;
-
-const json::object* object_at(const json::object& parent, std::string_view key) {
-    const json::value* value = parent.if_contains(key);
-    return value != nullptr && value->is_object() ? &value->get_object() : nullptr;
-}
-std::vector<const json::object*> objects_at(const json::object& parent, std::string_view key) {
-    std::vector<const json::object*> out;
-    if (const json::value* value = parent.if_contains(key); value != nullptr && value->is_array())
-        for (const json::value& entry : value->get_array())
-            if (entry.is_object()) out.push_back(&entry.get_object());
-    return out;
-}
-std::string string_at(const json::object& parent, std::string_view key) {
-    const json::value* value = parent.if_contains(key);
-    return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-std::vector<std::string> strings_at(const json::object& parent, std::string_view key) {
-    std::vector<std::string> out;
-    if (const json::value* value = parent.if_contains(key); value != nullptr && value->is_array())
-        for (const json::value& entry : value->get_array())
-            if (entry.is_string()) out.emplace_back(entry.get_string());
-    return out;
-}
-
-base::Status add(CdiEdits& out, const json::object& edits, const std::string& name) {
-    if (!objects_at(edits, "hooks").empty())
-        return base::fail(Code::unsupported, "device " + base::quote(name) + ": its CDI specification needs hooks, which this engine does not run");
-    for (std::string& variable : strings_at(edits, "env"))
-        if (std::find(out.env.begin(), out.env.end(), variable) == out.env.end()) out.env.push_back(std::move(variable));
-    for (const json::object* node : objects_at(edits, "deviceNodes")) {
-        Device device;
-        device.target = string_at(*node, "path");
-        device.source = string_at(*node, "hostPath");
-        if (device.source.empty()) device.source = device.target;
-        if (std::string permissions = string_at(*node, "permissions"); !permissions.empty()) device.permissions = permissions;
-        if (device.target.empty() || device.target[0] != '/') return base::fail(Code::invalid, "device " + base::quote(name) + ": a device node without an absolute path");
-        if (std::find(out.devices.begin(), out.devices.end(), device) == out.devices.end()) out.devices.push_back(std::move(device));
-    }
-    for (const json::object* entry : objects_at(edits, "mounts")) {
-        Mount mount;
-        mount.source = string_at(*entry, "hostPath");
-        mount.target = string_at(*entry, "containerPath");
-        mount.create_host_path = false;
-        for (const std::string& option : strings_at(*entry, "options")) {
-            if (option == "ro") mount.read_only = true;
-            if (option == "bind") mount.non_recursive = true;
-            if (option == "rbind") mount.non_recursive = false;
-        }
-        if (mount.source.empty() || mount.target.empty() || mount.target[0] != '/') return base::fail(Code::invalid, "device " + base::quote(name) + ": a mount without paths");
-        if (std::find(out.mounts.begin(), out.mounts.end(), mount) == out.mounts.end()) out.mounts.push_back(std::move(mount));
-    }
-    return {};
-}
-
-struct SpecFile {
-    std::string path;
-    json::object document;
-};
-/// The specifications of a kind, best first. A file that cannot be read is told of only when the kind is not found.
-std::vector<SpecFile> files_of(const std::string& kind, const std::vector<std::string>& folders, std::string& unread) {
-    std::vector<SpecFile> out;
-    for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder)
-        for (const std::string& name : base::list_dir(*folder).value_or(std::vector<std::string>{})) {
-            std::string path = *folder + "/" + name;
-            if (name.ends_with(".yaml") || name.ends_with(".yml")) unread += " " + path + " is YAML: have it written as JSON;";
-            if (!name.ends_with(".json")) continue;
-            auto content = base::read_file(path, kFileLimit);
-            boost::system::error_code error;
-            json::value document = content ? json::parse(*content, error) : json::value();
-            if (!content || error || !document.is_object()) {
-                unread += " " + path + " cannot be read;";
-                continue;
-            }
-            if (string_at(document.get_object(), "kind") == kind) out.push_back({path, std::move(document.get_object())});
-        }
-    return out;
-}
+constexpr size_t kMostFiles = 1000;
+constexpr const char* kGpuKinds[] = {"nvidia.com/gpu", "amd.com/gpu", "intel.com/gpu"};
 }  // namespace
+
+void CdiEdits::append(const CdiEdits& more) {
+    // Docker's edits of one name replace those before: a variable, a node and a mount point are there once.
+    for (const std::string& entry : more.env)
+        if (std::find(env.begin(), env.end(), entry) == env.end()) env.push_back(entry);
+    for (const CdiNode& node : more.nodes) {
+        std::erase_if(nodes, [&](const CdiNode& old) { return old.path == node.path; });
+        nodes.push_back(node);
+    }
+    for (const Mount& mount : more.mounts) {
+        std::erase_if(mounts, [&](const Mount& old) { return old.target == mount.target; });
+        mounts.push_back(mount);
+    }
+    for (const CdiHook& hook : more.hooks)
+        if (std::find(hooks.begin(), hooks.end(), hook) == hooks.end()) hooks.push_back(hook);
+    for (uint32_t group : more.groups)
+        if (std::find(groups.begin(), groups.end(), group) == groups.end()) groups.push_back(group);
+}
 
 bool is_cdi_name(std::string_view text) {
     size_t slash = text.find('/'), equals = text.find('=');
@@ -98,7 +44,36 @@ bool is_cdi_name(std::string_view text) {
            equals + 1 < text.size() && text.find('/', slash + 1) == std::string_view::npos;
 }
 
-Result<std::vector<std::string>> cdi_names(const DeviceRequest& request) {
+bool wants_cdi(const ContainerSpec& spec) {
+    return !spec.device_requests.empty() || std::any_of(spec.devices.begin(), spec.devices.end(), [](const Device& device) { return is_cdi_name(device.source); });
+}
+
+CdiRegistry::CdiRegistry(const std::vector<std::string>& folders) : folders_(folders) {
+    size_t files = 0;
+    for (size_t i = 0; i < folders.size(); ++i)
+        for (const std::string& name : base::list_dir(folders[i]).value_or(std::vector<std::string>{})) {
+            if (name[0] == '.' || !(name.ends_with(".json") || name.ends_with(".yaml") || name.ends_with(".yml"))) continue;
+            std::string path = folders[i] + "/" + name;
+            struct stat info{};
+            if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
+            if (++files > kMostFiles) {
+                problems_.push_back(path + ": more than " + std::to_string(kMostFiles) + " files");
+                return;
+            }
+            auto content = base::read_file(path, kFileLimit);
+            auto spec = content ? read_cdi_spec(*content, path) : Result<CdiSpec>(std::move(content.error()));
+            if (spec)
+                specs_.emplace_back(i, std::move(*spec));
+            else
+                problems_.push_back(path + ": " + spec.error().message());
+        }
+}
+
+bool CdiRegistry::describes(const std::string& kind) const {
+    return std::any_of(specs_.begin(), specs_.end(), [&](const auto& entry) { return entry.second.kind == kind; });
+}
+
+Result<std::vector<std::string>> CdiRegistry::names(const DeviceRequest& request) const {
     auto refuse = [&](const std::string& why) {
         return base::fail(Code::unsupported, "could not select device driver " + base::quote(request.driver) + " with capabilities: [[" +
                                                  base::join(request.capabilities, " ") + "]]: " + why);
@@ -110,51 +85,97 @@ Result<std::vector<std::string>> cdi_names(const DeviceRequest& request) {
         return request.ids;
     }
     bool gpu = std::find(request.capabilities.begin(), request.capabilities.end(), "gpu") != request.capabilities.end();
-    if (!gpu || (!request.driver.empty() && request.driver != "nvidia")) return refuse("only CDI devices and NVIDIA GPUs (by their CDI specification) are known");
+    std::string kind;
+    for (const char* known : kGpuKinds) {
+        bool meant = request.driver.empty() ? describes(known) : std::string_view(known).starts_with(request.driver + ".com/");
+        if (meant && kind.empty()) kind = known;
+    }
+    if (request.driver.empty() && kind.empty()) kind = kGpuKinds[0];
+    if (!gpu || kind.empty()) return refuse("only devices by their CDI names (driver: cdi) and GPUs of nvidia, amd and intel are known");
     std::vector<std::string> out;
-    for (const std::string& id : request.ids) out.push_back("nvidia.com/gpu=" + id);
-    if (out.empty() && request.count <= 0) out.emplace_back("nvidia.com/gpu=all");
-    for (int i = 0; out.size() < static_cast<size_t>(std::max(request.count, 0)) && i < request.count; ++i) out.push_back("nvidia.com/gpu=" + std::to_string(i));
+    for (const std::string& id : request.ids) out.push_back(kind + "=" + id);
+    if (out.empty() && request.count <= 0) out.push_back(kind + "=all");
+    if (request.count > 1024) return refuse(std::to_string(request.count) + " devices are not there");
+    for (int i = 0; request.ids.empty() && i < request.count; ++i) out.push_back(kind + "=" + std::to_string(i));
     return out;
 }
 
-Result<CdiEdits> cdi_edits(const std::vector<std::string>& names, const std::vector<std::string>& folders) {
+Result<CdiEdits> CdiRegistry::edits(const std::vector<std::string>& names) const {
     CdiEdits out;
+    std::set<const CdiSpec*> files;
     for (const std::string& name : names) {
-        auto [kind, device] = base::cut(name, '=');
-        std::string unread;
-        bool found = false;
-        for (const SpecFile& file : files_of(kind, folders, unread)) {
-            for (const json::object* entry : objects_at(file.document, "devices")) {
-                if (found || string_at(*entry, "name") != device.value_or("")) continue;
-                found = true;
-                if (const json::object* edits = object_at(*entry, "containerEdits")) TRY_VOID(add(out, *edits, name));
-                if (const json::object* edits = object_at(file.document, "containerEdits")) TRY_VOID(add(out, *edits, name));
+        auto [kind, device_name] = base::cut(name, '=');
+        const CdiSpec* file = nullptr;
+        const CdiDevice* device = nullptr;
+        const CdiSpec* rival = nullptr;
+        size_t place = 0;
+        for (const auto& [folder, spec] : specs_) {
+            if (spec.kind != kind) continue;
+            for (const CdiDevice& candidate : spec.devices) {
+                if (candidate.name != *device_name) continue;
+                rival = file != nullptr && folder == place ? file : nullptr;
+                file = &spec;
+                device = &candidate;
+                place = folder;
             }
-            if (found) break;
         }
-        if (!found)
-            return base::fail(Code::not_found, "CDI device " + base::quote(name) + " is not described in " + base::join(folders, " or ") + (unread.empty() ? "" : ":" + unread.substr(0, unread.size() - 1)));
+        if (device == nullptr) {
+            std::string unread;
+            for (const std::string& problem : problems_) unread += "; not used: " + problem;
+            return base::fail(Code::not_found, "CDI device " + base::quote(name) + " is not described in " + base::join(folders_, " or ") + unread);
+        }
+        if (rival != nullptr)
+            return base::fail(Code::conflict, "CDI device " + base::quote(name) + " is described by " + rival->path + " and " + file->path + ": one of them has to go");
+        for (const auto* refused : {&file->refused, &device->refused})
+            if (*refused) return base::Error(**refused).with("CDI device " + base::quote(name) + " (" + file->path + ")");
+        if (files.insert(file).second) out.append(file->edits);
+        out.append(device->edits);
     }
     return out;
 }
 
-Result<ContainerSpec> with_cdi(const ContainerSpec& spec) {
+Result<WithCdi> with_cdi(const ContainerSpec& spec) {
+    WithCdi out;
+    out.spec = spec;
+    if (!wants_cdi(spec)) return out;
+    CdiRegistry registry;
+    for (const std::string& problem : registry.problems()) base::log::warn("CDI file not used: " + problem);
     std::vector<std::string> names;
-    ContainerSpec out = spec;
     for (const DeviceRequest& request : spec.device_requests)
-        for (std::string& name : TRY(cdi_names(request))) names.push_back(std::move(name));
-    std::erase_if(out.devices, [&](const Device& device) {
+        for (std::string& name : TRY(registry.names(request))) names.push_back(std::move(name));
+    std::erase_if(out.spec.devices, [&](const Device& device) {
         bool cdi = is_cdi_name(device.source);
         if (cdi) names.push_back(device.source);
         return cdi;
     });
-    if (names.empty()) return out;
-    CdiEdits edits = TRY(cdi_edits(names));
-    out.device_requests.clear();
-    out.env.insert(out.env.end(), edits.env.begin(), edits.env.end());
-    out.devices.insert(out.devices.end(), edits.devices.begin(), edits.devices.end());
-    out.mounts.insert(out.mounts.end(), edits.mounts.begin(), edits.mounts.end());
+    out.spec.device_requests.clear();
+    out.rest = TRY(registry.edits(names));
+    out.spec.env.insert(out.spec.env.end(), out.rest.env.begin(), out.rest.env.end());
+    // The device's mount takes the place of one on the same target.
+    for (const Mount& mount : out.rest.mounts) {
+        std::erase_if(out.spec.mounts, [&](const Mount& old) { return old.target == mount.target; });
+        out.spec.mounts.push_back(mount);
+    }
+    return out;
+}
+
+Result<CdiNode> complete_node(const CdiNode& node, uint32_t uid, uint32_t gid) {
+    CdiNode out = node;
+    bool known = out.type != 0 && (out.major != 0 || out.type == 'p');
+    if (!known) {
+        struct stat info{};
+        if (::stat(node.host_path.c_str(), &info) != 0) return base::fail_errno("CDI device node " + base::quote(node.host_path));
+        char type = S_ISBLK(info.st_mode) ? 'b' : S_ISCHR(info.st_mode) ? 'c' : S_ISFIFO(info.st_mode) ? 'p' : '\0';
+        if (type == 0) return base::fail(Code::invalid, "CDI device node " + base::quote(node.host_path) + " is not a device");
+        if (out.type != 0 && out.type != type)
+            return base::fail(Code::invalid, "CDI device node " + base::quote(node.host_path) + " is of type " + std::string(1, type) + ", not " + std::string(1, out.type));
+        out.type = type;
+        out.major = major(info.st_rdev);
+        out.minor = minor(info.st_rdev);
+    }
+    if (!out.mode) out.mode = 0666;
+    if (!out.uid) out.uid = uid;
+    if (!out.gid) out.gid = gid;
     return out;
 }
 

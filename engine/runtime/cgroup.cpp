@@ -111,8 +111,13 @@ Cgroup::Cgroup(Cgroup&&) noexcept = default;
 Cgroup& Cgroup::operator=(Cgroup&&) noexcept = default;
 Cgroup::~Cgroup() = default;
 
-Result<Cgroup> Cgroup::create(const std::string& path, const Resources& resources, const std::vector<DeviceRule>& devices) {
-    return create(path, TRY(cgroup_writes(resources, cgroup_version())), devices, false);
+bool needs_every_group(const ContainerSpec& spec) {
+    if (spec.privileged || !spec.cgroup_parent.empty() || !(spec.resources == Resources{})) return true;
+    return std::any_of(spec.security_opt.begin(), spec.security_opt.end(), [](const std::string& option) { return option.starts_with("writable-cgroups="); });
+}
+
+Result<Cgroup> Cgroup::create(const std::string& path, const Resources& resources, const std::vector<DeviceRule>& devices, bool everywhere) {
+    return create(path, TRY(cgroup_writes(resources, cgroup_version())), devices, everywhere);
 }
 
 Result<Cgroup> Cgroup::create(const std::string& path, const std::vector<CgroupWrite>& writes, const std::vector<DeviceRule>& devices, bool everywhere) {

@@ -42,13 +42,18 @@ std::string slice_path(const std::string& slice);
 /// one of systemd, where that runs.
 std::string cgroup_path(const ContainerInfo& container);
 
+/// v1: whether the container gets a folder in every hierarchy instead of those alone that its limits need: where programs inside look
+/// at limits (the JVM knows its own only where memory, cpu, cpuset and cpuacct are all mounted), where the control groups are
+/// theirs to write (privileged, writable-cgroups), and where a parent's limits may be in any of them (cgroup_parent).
+bool needs_every_group(const ContainerSpec& spec);
+
 enum class CgroupVersion : uint8_t { v1, v2 };  ///< hybrid counts as v1: the controllers are there
 CgroupVersion cgroup_version();
 
 class Cgroup {
 public:
     /// Makes the group (parents too) and sets limits and device rules. A left-over of the same name is reused.
-    static base::Result<Cgroup> create(const std::string& path, const Resources& resources, const std::vector<DeviceRule>& devices);
+    static base::Result<Cgroup> create(const std::string& path, const Resources& resources, const std::vector<DeviceRule>& devices, bool everywhere = false);
     /// The same from ready-made writes. `everywhere`: a folder in every v1 hierarchy, named ones too, as other runtimes make.
     static base::Result<Cgroup> create(const std::string& path, const std::vector<CgroupWrite>& writes, const std::vector<DeviceRule>& devices, bool everywhere);
     /// One that is there. not_found otherwise.

@@ -69,10 +69,12 @@ Result<std::vector<DeviceRule>> device_rules(const ContainerSpec& spec) {
     if (spec.privileged) return std::vector<DeviceRule>{{true, 'a', -1, -1, "rwm"}};
     std::vector<DeviceRule> rules{{false, 'a', -1, -1, "rwm"}};
     for (DeviceRule& rule : default_device_rules()) rules.push_back(std::move(rule));
-    std::vector<Device> devices = spec.devices;
-    if (!spec.device_requests.empty() || std::any_of(devices.begin(), devices.end(), [](const Device& device) { return is_cdi_name(device.source); }))
-        devices = TRY(with_cdi(spec)).devices;
-    for (const Device& device : devices) {
+    WithCdi found = TRY(with_cdi(spec));
+    for (const CdiNode& asked : found.rest.nodes) {
+        CdiNode node = TRY(complete_node(asked, 0, 0));
+        if (node.type != 'p' && !node.permissions.empty()) rules.push_back({true, node.type, node.major, node.minor, node.permissions});
+    }
+    for (const Device& device : found.spec.devices) {
         std::string access = device.permissions.empty() ? "rwm" : device.permissions;
         if (access.find_first_not_of("rwm") != std::string::npos) return base::fail(Code::invalid, "invalid device mode: " + base::printable(access));
         TRY_VOID(add_host_devices(rules, device.source, access, 0));

@@ -39,7 +39,6 @@ base::Status check(const Resources& r) {
     if (r.cpu_quota > 0 && r.cpu_quota < 1000) return base::fail(Code::invalid, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
     if (r.blkio_weight != 0 && (r.blkio_weight < 10 || r.blkio_weight > 1000))
         return base::fail(Code::invalid, "Range of blkio weight is from 10 to 1000");
-    if (r.pids < -1) return base::fail(Code::invalid, "invalid pids limit " + std::to_string(r.pids));
     return {};
 }
 
@@ -47,7 +46,7 @@ struct CpuTime {
     int64_t quota = 0, period = 0;
 };
 CpuTime cpu_time(const Resources& r) {
-    if (r.cpus > 0) return {std::max<int64_t>(1000, std::llround(r.cpus * 100000)), 100000};
+    if (r.cpus > 0) return {std::llround(r.cpus * 1e9) / 10000, 100000};  // of whole nanoseconds, as Docker
     return {r.cpu_quota, r.cpu_period};
 }
 
@@ -80,11 +79,13 @@ static base::Status add_v1(std::vector<CgroupWrite>& out, const Resources& r) {
     if (!r.cpuset_cpus.empty()) out.push_back({"cpuset", "cpuset.cpus", r.cpuset_cpus});
     if (!r.cpuset_mems.empty()) out.push_back({"cpuset", "cpuset.mems", r.cpuset_mems});
     if (r.pids != 0) out.push_back({"pids", "pids.max", r.pids < 0 ? "max" : number(r.pids)});
-    if (r.blkio_weight != 0) out.push_back({"blkio", "blkio.weight", number(r.blkio_weight)});
+    // One of both is there: CFQ's up to Linux 4.20, then BFQ's.
+    for (const char* file : {"blkio.weight", "blkio.bfq.weight"})
+        if (r.blkio_weight != 0) out.push_back({"blkio", file, number(r.blkio_weight), true});
     for (const ThrottleDevice& device : r.blkio_weight_device)
         {
             std::string number_of = TRY(device_of(device.path));
-            out.push_back({"blkio", "blkio.weight_device", number_of + " " + std::to_string(device.rate)});
+            for (const char* file : {"blkio.weight_device", "blkio.bfq.weight_device"}) out.push_back({"blkio", file, number_of + " " + std::to_string(device.rate), true});
         }
     using Row = std::pair<const std::vector<ThrottleDevice>*, const char*>;
     for (auto [list, file] : {Row{&r.read_bps, "blkio.throttle.read_bps_device"}, Row{&r.write_bps, "blkio.throttle.write_bps_device"},

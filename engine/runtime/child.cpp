@@ -571,7 +571,7 @@ struct Child {
             case Op::new_namespace: return raw(SYS_unshare, static_cast<long>(step.a));
             case Op::borrow_mount: return borrow_mount(step);
             case Op::propagation: return raw(SYS_mount, 0, p("/"), 0, static_cast<long>(step.a), 0);
-            case Op::attach_root: return raw(SYS_move_mount, step.fd, p(""), AT_FDCWD, p("/"), MOVE_MOUNT_F_EMPTY_PATH);
+            case Op::attach_root: return raw(SYS_move_mount, step.fd, p(""), AT_FDCWD, p(step.text == 0 ? "/" : text(step.text)), MOVE_MOUNT_F_EMPTY_PATH);
             case Op::mount_new: return mount_new(step);
             case Op::mount_tree: {
                 long error = put(step, source(step));

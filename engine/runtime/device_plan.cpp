@@ -75,4 +75,17 @@ base::Status add_devices(PlanData& plan, const ContainerSpec& spec, int16_t dev_
     return {};
 }
 
+base::Status add_cdi_nodes(PlanData& plan, const CdiEdits& devices, const Identity& identity, int16_t dev_slot) {
+    for (const CdiNode& asked : devices.nodes) {
+        CdiNode node = TRY(complete_node(asked, identity.uid, identity.gid));
+        struct stat info{};
+        info.st_mode = *node.mode | (node.type == 'b' ? S_IFBLK : node.type == 'p' ? S_IFIFO : S_IFCHR);
+        info.st_rdev = makedev(node.major, node.minor);
+        info.st_uid = *node.uid;
+        info.st_gid = *node.gid;
+        add_node(plan, dev_slot, node.path, info);
+    }
+    return {};
+}
+
 }  // namespace engine::runtime

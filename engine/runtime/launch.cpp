@@ -147,12 +147,16 @@ Result<base::PidFd> Starting::finish() {
         if (!sibling_) reap(process_);
         return std::move(started.error());
     }
+    if (plan_.data().hooks) run_last_hooks(*plan_.data().hooks, process_.pid());
     return std::move(process_);
 }
 
 Result<Starting> start(LaunchPlan plan, const LaunchOptions& options) {
     ClonedChild child = TRY(clone_child(plan.data(), options.sibling));
-    return Starting(std::move(plan), std::move(child.process), std::move(child.report), options.sibling);
+    PlanData& data = plan.data();
+    Starting out(std::move(plan), std::move(child.process), std::move(child.report), options.sibling);
+    if (data.hooks) TRY_VOID(meet_hooks(*data.hooks, out.pid()));  // an error kills the child
+    return out;
 }
 
 Result<base::PidFd> launch(LaunchPlan plan, const LaunchOptions& options) {

@@ -44,6 +44,7 @@ struct LaunchInput {
     int go = -1;                        ///< borrowed: the program begins once a byte can be read here; -1: at once
     int go_keeper = -1;                 ///< borrowed: its hang-up, or the end of `go`, gives the start up (Code::interrupted)
     std::string init_path;              ///< catatonit on the host, for `init: true`; empty: found in the usual places
+    std::string bundle_dir;             ///< a folder of this container's own, made for hooks of CDI devices; empty: such hooks are refused
     std::string cache_dir;              ///< where compiled seccomp filters are kept; empty: not kept
 };
 

@@ -47,7 +47,9 @@ base::Result<MountOptions> tmpfs_options(const Mount& mount) {
         set("mode", text);
     }
     for (const std::string& option : base::split(mount.tmpfs_options, ',')) {
-        if (option.empty() || option == "defaults" || option == "tmpcopyup" || option == "notmpcopyup") continue;
+        // Words that change nothing on a tmpfs, which Docker takes too.
+        static constexpr std::string_view kNothing[] = {"", "defaults", "tmpcopyup", "notmpcopyup", "sync", "async", "dirsync", "mand", "nomand"};
+        if (std::find(std::begin(kNothing), std::end(kNothing), option) != std::end(kNothing)) continue;
         if (auto word = std::find_if(std::begin(kWords), std::end(kWords), [&](const Word& known) { return known.name == option; }); word != std::end(kWords)) {
             out.attributes = (out.attributes & ~word->clear) | word->set;
             continue;

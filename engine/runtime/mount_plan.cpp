@@ -83,7 +83,7 @@ struct Builder {
     int devpts_fd = -1;
 
     void cgroup_mounts() {
-        uint64_t attributes = kStrict | (spec.privileged ? 0 : MOUNT_ATTR_RDONLY);
+        uint64_t attributes = kStrict | (spec.privileged || context.writable_cgroups ? 0 : MOUNT_ATTR_RDONLY);
         if (cgroup_version() == CgroupVersion::v2) {
             plan.add_mount("cgroup2", "fs/cgroup", attributes, {}, kNoSymlinks).at = sys;
             return;
@@ -113,7 +113,9 @@ struct Builder {
 
     void shm() {
         const std::string& mode = spec.ipc_mode;
-        if (mode == "none") return;
+        // A mount of the user's at the very place is instead of it.
+        bool taken = std::any_of(mounts.begin(), mounts.end(), [](const ResolvedMount& mount) { return mount.mount.target == "/dev/shm"; });
+        if (mode == "none" || taken) return;
         if (mode == "host") {
             uint32_t source = plan.intern("/dev/shm");
             Step& step = plan.add(Op::mount_host, "shm", kMakeFolder | kNoSymlinks | kOptional);
@@ -128,7 +130,7 @@ struct Builder {
             return;
         }
         std::string size = std::to_string(spec.shm_size > 0 ? spec.shm_size / 1024 : 65536) + "k";
-        plan.add_mount("tmpfs", "shm", kStrict, {"mode", "1777", "size", size}, kMakeFolder | kNoSymlinks).at = dev;
+        plan.add_mount("tmpfs", "shm", kStrict, {"source", "shm", "mode", "1777", "size", size}, kMakeFolder | kNoSymlinks).at = dev;
     }
     int16_t borrowed_shm = -1;
 
@@ -155,7 +157,7 @@ struct Builder {
             uint32_t source = plan.intern(file.host_path);
             Step& step = plan.add(Op::mount_host, target, kMakeFile);
             step.more = source;
-            step.a = file.read_only ? MOUNT_ATTR_RDONLY : 0;
+            step.a = file.read_only || spec.read_only ? MOUNT_ATTR_RDONLY : 0;  // Docker: /etc/hosts of a read-only root is read-only
         }
         return {};
     }
@@ -243,7 +245,7 @@ base::Status add_mounts(PlanData& plan, MountContext& context, std::vector<Resol
     plan.add(Op::new_namespace).a = CLONE_NEWNS;
     // Nothing of ours may travel back to the host; slave where a mount of the user's is to follow the host's.
     plan.add(Op::propagation).a = MS_REC | (shares ? MS_SLAVE : MS_PRIVATE);
-    plan.add(Op::attach_root).fd = plan.root_fd;
+    plan.add(Op::attach_root, context.root_at).fd = plan.root_fd;
 
     base::UniqueFd devpts;
     int slave = -1;
@@ -264,7 +266,8 @@ base::Status add_mounts(PlanData& plan, MountContext& context, std::vector<Resol
     }
     builder.protect();
     // Last: a device of the user's may take the place of the null node that masks are made of.
-    return add_devices(plan, spec, builder.dev);
+    TRY_VOID(add_devices(plan, spec, builder.dev));
+    return add_cdi_nodes(plan, context.devices, context.identity, builder.dev);
 }
 
 }  // namespace engine::runtime

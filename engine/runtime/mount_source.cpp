@@ -52,6 +52,23 @@ base::Status set_attributes(int tree, uint64_t attributes, uint64_t propagation,
     return {};
 }
 
+Result<uint64_t> bind_attributes(const Mount& mount) {
+    uint64_t out = 0;
+    for (const std::string& option : mount.bind_options) {
+        if (option == "nosuid")
+            out |= MOUNT_ATTR_NOSUID;
+        else if (option == "nodev")
+            out |= MOUNT_ATTR_NODEV;
+        else if (option == "noexec")
+            out |= MOUNT_ATTR_NOEXEC;
+        else if (option == "nosymfollow")
+            out |= MOUNT_ATTR_NOSYMFOLLOW;
+        else if (option != "noatime")  // a bind's own atime does not matter
+            return base::fail(Code::invalid, "mount option " + base::quote(option) + " is not one of a bind mount");
+    }
+    return out;
+}
+
 Result<base::MountFd> clone_tree(int folder, const char* path, bool recursive, const std::string& what) {
     int flags = static_cast<int>(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (*path == 0 ? AT_EMPTY_PATH : 0));
     base::MountFd tree(::open_tree(folder, path, static_cast<unsigned>(flags)));
@@ -103,6 +120,7 @@ Result<MountSource> open_mount_source(ResolvedMount& resolved) {
     bool propagation_recursive = flags == 0 || (flags & MS_REC) != 0;
     bool read_only = mount.read_only || mount.type == Mount::Type::image;
     bool read_only_recursive = recursive && !mount.read_only_non_recursive;
+    if (uint64_t more = TRY(bind_attributes(mount)); more != 0) TRY_VOID(set_attributes(out.tree.get(), more, 0, recursive, shown));
     if (read_only && propagation_recursive == read_only_recursive) {
         TRY_VOID(set_attributes(out.tree.get(), MOUNT_ATTR_RDONLY, propagation, propagation_recursive, shown));
     } else {

@@ -18,7 +18,7 @@ enum class Op : uint16_t {
     new_namespace,    ///< unshare(a)
     borrow_mount,     ///< setns(fd = pidfd, NEWNS), clone the tree at `text` into `slot`, setns back to the namespace of fd `a`
     propagation,      ///< mount --make-… / with flags a
-    attach_root,      ///< move the detached root `fd` over "/"; slot = fd
+    attach_root,      ///< move the detached root `fd` over "/", or the host's folder `text`; slot = fd
     mount_new,        ///< filesystem `more`, its options follow `more` as key, value pairs; attributes a, propagation b; on `text`; slot = it
     mount_tree,       ///< move the detached tree (`fd`, or `from` slot) onto `text`; slot = it
     mount_attributes, ///< add attributes a to the mount in slot `from`

@@ -137,7 +137,7 @@ std::string PlanData::describe(const Step& step) const {
         case Op::propagation:
             return std::string("make all mounts ") + ((step.a & kMsPrivate) != 0 ? "private" : (step.a & kMsSlave) != 0 ? "slave" : (step.a & kMsShared) != 0 ? "shared" : "?") +
                    ((step.a & kMsRec) != 0 ? ", recursively" : "");
-        case Op::attach_root: return "mount the root";
+        case Op::attach_root: return text.empty() ? "mount the root" : "mount the root at " + quote(text);
         case Op::mount_new: {
             std::string type = string_at(step.more), out = "mount " + type + " on " + quote(text) + attributes(step.a);
             const char* option = pool.c_str() + step.more + type.size() + 1;

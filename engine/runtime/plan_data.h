@@ -1,11 +1,13 @@
 #pragma once
 // The plan while the parent writes it, and its sentences: a step as text, a failed step as an Error.
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "runtime/cdi_hooks.h"
 #include "runtime/plan.h"
 
 namespace engine::runtime {
@@ -23,6 +25,7 @@ struct PlanData {
     int terminal_slave = -1;
     int go_fd = -1, late_fd = -1;  ///< as ArenaHead's
     int told_fd = -1, wait_fd = -1;  ///< pipes to and from the parent, for plans that wait for it on the way
+    std::unique_ptr<HookExchange> hooks;  ///< CDI hooks that the parent takes part in
     int pid_namespace = -1; ///< joined by the parent around clone
     int root_fd = -1;
     int next_slot = 0;

@@ -45,9 +45,6 @@ void join(PlanData& plan, int fd, uint64_t type) {
     step.a = type;
 }
 
-bool wants_cdi(const ContainerSpec& spec) {
-    return !spec.device_requests.empty() || std::any_of(spec.devices.begin(), spec.devices.end(), [](const Device& device) { return is_cdi_name(device.source); });
-}
 }  // namespace
 
 Result<std::string> find_init(const std::string& wanted) {
@@ -60,13 +57,18 @@ Result<std::string> find_init(const std::string& wanted) {
 Result<LaunchPlan> prepare(LaunchInput input) {
     if (input.container == nullptr || input.image == nullptr || !input.root) return base::fail(Code::internal, "prepare: incomplete input");
     ContainerInfo with_devices;
+    CdiEdits devices;
     if (wants_cdi(input.container->spec)) {
         // The vendor's mounts, nodes and variables become part of the spec, for this start only.
         with_devices = *input.container;
-        size_t own_mounts = with_devices.spec.mounts.size();
-        with_devices.spec = TRY(with_cdi(input.container->spec));
-        for (size_t i = own_mounts; i < with_devices.spec.mounts.size(); ++i)
-            input.mounts.push_back({with_devices.spec.mounts[i], with_devices.spec.mounts[i].source, {}});
+        WithCdi found = TRY(with_cdi(input.container->spec));
+        with_devices.spec = std::move(found.spec);
+        devices = std::move(found.rest);
+        for (uint32_t group : devices.groups) with_devices.spec.group_add.push_back(std::to_string(group));
+        for (const Mount& mount : devices.mounts) {
+            std::erase_if(input.mounts, [&](const ResolvedMount& own) { return own.mount.target == mount.target; });
+            input.mounts.push_back({mount, mount.source, {}});
+        }
         input.container = &with_devices;
     }
     const ContainerInfo& container = *input.container;
@@ -111,10 +113,13 @@ Result<LaunchPlan> prepare(LaunchInput input) {
     join(plan, input.join.net, CLONE_NEWNET);
     plan.add(Op::file_mask).a = 0;
 
-    MountContext context{input, resolved, identity, cgroup_namespace};
+    SecurityOptions security = TRY(parse_security_options(spec.security_opt));
+    std::string root_at = TRY(prepare_hooks(plan, devices.hooks, input, resolved));
+    MountContext context{input, resolved, identity, cgroup_namespace, security.writable_cgroups, devices, std::move(root_at)};
     TRY_VOID(add_mounts(plan, context, mounts));
     plan.add(Op::make_file, ".dockerenv").b = 0755;
     if (resolved.working_dir != "/") plan.add(Op::make_dirs, resolved.working_dir).b = 0755;
+    TRY_VOID(add_hooks(plan, input.go_keeper));
     if (spec.read_only) plan.add(Op::root_read_only).fd = plan.root_fd;
 
     if (spec.uts_mode != "host" && input.join.uts < 0) {

@@ -65,13 +65,27 @@ Result<std::array<int, 3>> prepare_streams(PlanData& plan, const StreamSet& stdi
 
 Result<SecurityOptions> parse_security_options(const std::vector<std::string>& options) {
     SecurityOptions out;
+    auto flag = [](const std::string& value) -> std::optional<bool> {
+        for (const char* word : {"1", "t", "T", "true", "TRUE", "True"})  // Go's ParseBool
+            if (value == word) return true;
+        for (const char* word : {"0", "f", "F", "false", "FALSE", "False"})
+            if (value == word) return false;
+        return std::nullopt;
+    };
     for (const std::string& option : options) {
+        auto invalid = [&] { return base::fail(Code::invalid, "invalid --security-opt: " + base::quote(option)); };
         size_t at = option.find_first_of("=:");
         std::string key = option.substr(0, at), value = at == std::string::npos ? "" : option.substr(at + 1);
-        if (key == "no-new-privileges") {
-            if (!value.empty() && value != "true" && value != "false") return base::fail(Code::invalid, "invalid --security-opt: " + base::quote(option));
-            out.no_new_privileges = value != "false";
+        if (option == "no-new-privileges") {
+            out.no_new_privileges = true;
+        } else if (at == std::string::npos) {
+            return invalid();
+        } else if (key == "no-new-privileges" || (key == "writable-cgroups" && option[at] == '=')) {
+            auto yes = flag(value);
+            if (!yes) return invalid();
+            (key == "writable-cgroups" ? out.writable_cgroups : out.no_new_privileges) = *yes;
         } else if (key == "seccomp") {
+            if (value.empty()) return invalid();
             out.unconfined_seccomp = value == "unconfined";
             out.seccomp_profile = value == "unconfined" || value == "builtin" ? "" : value;
         } else if (key == "apparmor") {
@@ -80,8 +94,8 @@ Result<SecurityOptions> parse_security_options(const std::vector<std::string>& o
             out.labels.push_back(value);
         } else if (option == "systempaths=unconfined") {
             out.unconfined_paths = true;
-        } else if (key != "writable-cgroups") {
-            return base::fail(Code::invalid, "invalid --security-opt: " + base::quote(option));
+        } else {
+            return invalid();
         }
     }
     return out;
@@ -101,15 +115,12 @@ base::Status add_proc_settings(PlanData& plan, const ContainerSpec& spec, bool e
         step.more = value;
         at(step);
     }
-    SecurityOptions options = TRY(parse_security_options(spec.security_opt));
     if (std::string profile = TRY(apparmor_profile(spec)); !profile.empty()) {
         uint32_t value = plan.intern("exec " + profile);
         Step& step = plan.add(Op::label, prefix + apparmor_file());
         step.more = value;
         at(step);
     }
-    for (const std::string& label : options.labels)
-        if (label != "disable" && !base::exists("/sys/fs/selinux/enforce")) base::log::warn("label=" + label + " is ignored: SELinux is not part of this kernel");
     return {};
 }
 
@@ -143,7 +154,8 @@ base::Status add_process(PlanData& plan, const ProcessSettings& settings) {
     groups.a = identity.groups.size();
 
     // `exec --privileged` keeps the filter, but one for all capabilities.
-    bool filter = !spec.privileged && !options.unconfined_seccomp;
+    // A profile that was asked for holds for a privileged container too.
+    bool filter = !options.unconfined_seccomp && (!spec.privileged || !options.seccomp_profile.empty());
     Step& user = plan.add(Op::identity);
     user.a = identity.uid;
     user.b = identity.gid;

@@ -28,6 +28,7 @@ base::Result<std::array<int, 3>> prepare_streams(PlanData& plan, const StreamSet
 /// privileged, seccomp=…, no-new-privileges, apparmor=…, label=…; unknown ones are invalid.
 struct SecurityOptions {
     bool no_new_privileges = false, unconfined_seccomp = false, unconfined_paths = false;
+    bool writable_cgroups = false;  ///< the control groups are mounted read-write
     std::string seccomp_profile, apparmor;
     std::vector<std::string> labels;
 };

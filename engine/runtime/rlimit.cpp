@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "base/text.h"
+
 namespace engine::runtime {
 namespace {
 constexpr std::array<std::pair<std::string_view, int>, 16> kNames{{
@@ -27,7 +29,7 @@ std::string rlimit_name(int number) {
 
 base::Status add_rlimits(PlanData& plan, const std::vector<Ulimit>& limits) {
     for (const Ulimit& limit : limits) {
-        auto number = rlimit_number(limit.name);
+        auto number = rlimit_number(base::to_lower(limit.name));
         if (!number) return base::fail(base::Code::invalid, "invalid ulimit type: " + base::printable(limit.name));
         auto value = [](int64_t n) { return n < 0 ? UINT64_MAX : static_cast<uint64_t>(n); };
         if (value(limit.soft) > value(limit.hard))

@@ -47,6 +47,7 @@ base::Status add_sysctls(PlanData& plan, const ContainerSpec& spec) {
     for (const auto& [name, value] : all) {
         Sysctl sysctl = TRY(sysctl_of(name));
         std::string quoted = "sysctl " + base::quote(name);
+        if (name == "kernel.hostname" || name == "kernel/hostname") return base::fail(Code::invalid, quoted + " is not allowed as it conflicts with the hostname: use `hostname`");
         if (sysctl.of == Of::host) return base::fail(Code::invalid, quoted + " is not in a separate kernel namespace");
         if (sysctl.of == Of::network && spec.network_mode == "host") return base::fail(Code::invalid, quoted + " not allowed in host network namespace");
         if (sysctl.of == Of::ipc && spec.ipc_mode == "host") return base::fail(Code::invalid, quoted + " not allowed in host ipc namespace");

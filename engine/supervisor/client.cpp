@@ -78,7 +78,7 @@ public:
     }
 
     Result<StopOutcome> stop(const std::string& id, std::optional<Nanoseconds> timeout) override {
-        return std::move(stop_many({{id, timeout}}, {}).front());
+        return std::move(stop_many({{id, timeout, ""}}, {}).front());
     }
 
     std::vector<Result<StopOutcome>> stop_many(const std::vector<StopRequest>& requests,
@@ -91,8 +91,8 @@ public:
         return outcomes("halt", requests, report);
     }
 
-    Result<StopOutcome> restart(const std::string& id, std::optional<Nanoseconds> timeout) override {
-        return std::move(outcomes("restart", {{id, timeout}}, {}).front());
+    Result<StopOutcome> restart(const std::string& id, std::optional<Nanoseconds> timeout, const std::string& signal) override {
+        return std::move(outcomes("restart", {{id, timeout, signal}}, {}).front());
     }
 
     Status kill(const std::string& id, const std::string& signal) override {
@@ -161,6 +161,8 @@ private:
             places[each.id] = results.size();
             results.emplace_back(fail(Code::unavailable, "the supervisor gave no answer"));
             request.ids.push_back(each.id);
+            if (!each.signal.empty()) request.signals.resize(request.ids.size());
+            if (!each.signal.empty()) request.signals.back() = each.signal;
             // -1 is "the container's own" on the way; a caller's negative grace, without end, is another negative number.
             request.timeouts_ns.push_back(!each.timeout ? -1 : each.timeout->count() < 0 ? -2 : each.timeout->count());
         }

@@ -75,6 +75,7 @@ struct Unit {
     EventLoop::Timer stop_timer;
     bool stopping = false, killed = false;
     bool halted = false;  ///< the machine goes down: its policy does not start it now, but when the machine is back
+    int stop_signal = 0;  ///< while stopping: the one that was chosen
     std::string stop_note;
     Clock::time_point stop_deadline{};
 
@@ -96,11 +97,12 @@ public:
     using StopDone = std::function<void(const Result<StopOutcome>&)>;
     /// `token`: what a supervisor before this one has started for the same request is started, whatever became of it; 0: no such check.
     void start(const std::vector<std::string>& ids, uint64_t token, std::function<void(const std::string& id, const base::Status&)> done);
-    void stop(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done) { end(id, timeout, false, std::move(done)); }
+    /// `signal`: instead of the container's stop signal; "": that one.
+    void stop(const std::string& id, std::optional<Nanoseconds> timeout, const std::string& signal, StopDone done) { end(id, timeout, false, signal, std::move(done)); }
     /// A stop that is no person's word: the container counts as one that ran.
-    void halt(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done) { end(id, timeout, true, std::move(done)); }
+    void halt(const std::string& id, std::optional<Nanoseconds> timeout, StopDone done) { end(id, timeout, true, "", std::move(done)); }
     void kill(const std::string& id, const std::string& signal, Done done);
-    void restart(const std::string& id, uint64_t token, std::optional<Nanoseconds> timeout, StopDone done);
+    void restart(const std::string& id, uint64_t token, std::optional<Nanoseconds> timeout, const std::string& signal, StopDone done);
     void pause(const std::string& id, bool on, Done done);
     void reload(const std::string& id, Done done);
     void connect_network(const std::string& id, const Endpoint& endpoint, Done done);
@@ -174,9 +176,9 @@ private:
     void update_kept(Unit& unit);
 
     // core_stop.cpp
-    void end(const std::string& id, std::optional<Nanoseconds> timeout, bool by_machine, StopDone done);
+    void end(const std::string& id, std::optional<Nanoseconds> timeout, bool by_machine, const std::string& signal, StopDone done);
     static void note_reason(Unit& unit, bool by_machine);
-    void begin_stop(Unit& unit, std::optional<Nanoseconds> timeout);
+    void begin_stop(Unit& unit, std::optional<Nanoseconds> timeout, int signal);
     struct Listening {
         Clock::time_point give_up, asleep_since;
         uint64_t switches;  ///< of its first thread, as last seen

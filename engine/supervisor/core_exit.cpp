@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "network/network.h"
+#include "oci/foreign.h"
 #include "runtime/exec.h"
 #include "supervisor/core.h"
 #include "supervisor/removal.h"
@@ -129,6 +130,7 @@ void Core::clean_wave() {
             if (auto gone = publisher->unpublish_many(published); !gone) base::log::warn(gone.error().message());
         for (const auto& job : *jobs) {
             auto clean = [&]() -> Status {
+                oci::foreign_delete(job.id, paths_.container_run(job.id) + "/oci");
                 if (auto cgroup = runtime::Cgroup::open(job.cgroup)) {
                     if (job.strays) (void)cgroup->kill_all();
                     TRY_VOID(cgroup->remove());

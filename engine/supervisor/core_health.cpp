@@ -110,7 +110,10 @@ void Core::begin_probe(const std::string& id) {
         input.argv = job->argv;
         input.stdio = {-1, job->out.get(), job->out.get()};
         input.cache_dir = paths_.root + "/cache/seccomp";
-        job->process = runtime::exec_start(input);
+        if (auto possible = oci::check_exec(job->info.spec.runtime); !possible)
+            job->process = std::move(possible.error());
+        else
+            job->process = runtime::exec_start(input);
         job->out.reset();
         loop_->post([this, id, job, probe, timeout] {
             busy_--;

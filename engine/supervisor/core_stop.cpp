@@ -25,7 +25,12 @@ constexpr auto kLookAgain = std::chrono::milliseconds(10);
 
 void Core::note_reason(Unit& one, bool by_machine) { (by_machine ? one.halted : one.info.state.stopped_by_user) = true; }
 
-void Core::end(const std::string& id, std::optional<Nanoseconds> timeout, bool by_machine, StopDone done) {
+void Core::end(const std::string& id, std::optional<Nanoseconds> timeout, bool by_machine, const std::string& signal, StopDone done) {
+    auto number = runtime::parse_signal(signal.empty() ? "TERM" : signal);
+    if (!number) {
+        done(fail(Code::invalid, "Invalid signal: " + signal));
+        return;
+    }
     Unit* one = find(id);
     if (!one || one->phase == Phase::idle) {
         done(StopOutcome{});
@@ -47,17 +52,17 @@ void Core::end(const std::string& id, std::optional<Nanoseconds> timeout, bool b
             give_up_waiting(*one);
             break;
         case Phase::starting:
-            one->on_started.push_back([this, id, timeout, by_machine, done](const Status&) { end(id, timeout, by_machine, done); });
+            one->on_started.push_back([this, id, timeout, by_machine, signal, done](const Status&) { end(id, timeout, by_machine, signal, done); });
             break;
         case Phase::cleaning:
             // It may be about to wait for its next start: the word is remembered.
             note_reason(*one, by_machine);
-            one->on_ended.push_back([this, id, timeout, by_machine, done] { end(id, timeout, by_machine, done); });
+            one->on_ended.push_back([this, id, timeout, by_machine, signal, done] { end(id, timeout, by_machine, signal, done); });
             break;
         case Phase::running:
             one->on_ended.push_back(ended);
             note_reason(*one, by_machine);
-            begin_stop(*one, timeout);
+            begin_stop(*one, timeout, signal.empty() ? one->resolved.stop_signal : *number);
             break;
         case Phase::idle: break;
     }
@@ -75,7 +80,7 @@ void Core::give_up_waiting(Unit& one) {
     to_clean_.push_back(one.id);
 }
 
-void Core::begin_stop(Unit& one, std::optional<Nanoseconds> timeout) {
+void Core::begin_stop(Unit& one, std::optional<Nanoseconds> timeout, int signal) {
     const Nanoseconds grace = timeout.value_or(one.resolved.stop_grace);
     // A negative grace waits for ever, as Docker's.
     const auto deadline = grace.count() < 0 ? Clock::time_point::max() : Clock::now() + grace;
@@ -86,6 +91,7 @@ void Core::begin_stop(Unit& one, std::optional<Nanoseconds> timeout) {
         return;
     }
     one.stopping = true;
+    one.stop_signal = signal;
     one.killed = false;
     one.stop_note.clear();
     one.stop_deadline = deadline;
@@ -94,7 +100,6 @@ void Core::begin_stop(Unit& one, std::optional<Nanoseconds> timeout) {
         if (auto cgroup = runtime::Cgroup::open(runtime::cgroup_path(one.info))) (void)cgroup->thaw();
         one.info.state.status = ContainerStatus::running;
     }
-    const int signal = one.resolved.stop_signal;
     event(one, "kill", {{"signal", std::to_string(signal)}});
     auto masks = read_signal_masks(one.process.pid());
     if (!masks || hears(*masks, signal)) {
@@ -138,7 +143,7 @@ void Core::kill_now(Unit& one) {
     one.stop_timer.reset();
     one.killed = true;
     const auto& spec = one.info.spec;
-    if (one.resolved.stop_signal != SIGKILL || !one.stopping) event(one, "kill", {{"signal", "9"}});
+    if (one.stop_signal != SIGKILL || !one.stopping) event(one, "kill", {{"signal", "9"}});
     if (auto cgroup = runtime::Cgroup::open(runtime::cgroup_path(one.info))) {
         if (cgroup->frozen()) (void)cgroup->thaw();
         if (spec.pid_mode == "host" || !joined_container(spec.pid_mode).empty()) (void)cgroup->kill_all();
@@ -175,6 +180,7 @@ void Core::kill(const std::string& id, const std::string& signal_text, Done done
     if (*signal == SIGKILL) {
         one->on_ended.push_back([done] { done({}); });
         one->stopping = true;
+        one->stop_signal = one->resolved.stop_signal;
         kill_now(*one);
         if (one->resolved.stop_signal == SIGKILL) event(*one, "kill", {{"signal", "9"}});
         return;
@@ -184,12 +190,16 @@ void Core::kill(const std::string& id, const std::string& signal_text, Done done
     after_flush_.push_back([sent, done] { done(*sent); });
 }
 
-void Core::restart(const std::string& id, uint64_t token, std::optional<Nanoseconds> timeout, StopDone done) {
+void Core::restart(const std::string& id, uint64_t token, std::optional<Nanoseconds> timeout, const std::string& signal, StopDone done) {
     if (answered_.contains({id, token})) {
         done(StopOutcome{});  // made by a supervisor that died before it could answer
         return;
     }
-    stop(id, timeout, [this, id, token, done](const Result<StopOutcome>& stopped) {
+    stop(id, timeout, signal, [this, id, token, done](const Result<StopOutcome>& stopped) {
+        if (!stopped) {
+            done(base::Error(stopped.error()));
+            return;
+        }
         auto outcome = std::make_shared<StopOutcome>(*stopped);
         start({id}, token, [this, id, done, outcome](const std::string&, const Status& status) {
             if (!status) {

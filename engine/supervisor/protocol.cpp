@@ -65,6 +65,7 @@ std::string to_json(const Request& request) {
     object["verb"] = request.verb;
     object["ids"] = array_of(request.ids);
     if (!request.timeouts_ns.empty()) object["timeouts"] = json::array(request.timeouts_ns.begin(), request.timeouts_ns.end());
+    if (!request.signals.empty()) object["signals"] = array_of(request.signals);
     if (!request.signal.empty()) object["signal"] = request.signal;
     if (!request.network.empty()) object["network"] = request.network;
     if (!request.endpoint.empty()) object["endpoint"] = request.endpoint;
@@ -89,6 +90,7 @@ Result<Request> request_from_json(std::string_view text) {
     request.position = static_cast<uint64_t>(number_of(object, "position").value_or(0));
     if (const auto* value = object.if_contains("timeouts"); value && value->is_array())
         for (const auto& each : value->as_array()) request.timeouts_ns.push_back(each.is_int64() ? each.as_int64() : -1);
+    request.signals = texts_of(object, "signals");
     request.timeouts_ns.resize(request.ids.size(), -1);
     for (const auto& id : request.ids)
         if (id.size() != 64 || id.find_first_not_of("0123456789abcdef") != std::string::npos) return fail(Code::invalid, "message names no container");

@@ -29,6 +29,7 @@ struct Request {
     std::string verb;  ///< start, stop, halt, kill, restart, pause, unpause, reload, connect, disconnect, attach, hand over
     std::vector<std::string> ids;
     std::vector<int64_t> timeouts_ns;  ///< one an id; -1: the container's own
+    std::vector<std::string> signals;  ///< stop, restart: one an id, "": the container's own; or none at all
     std::string signal, network;
     std::string program;   ///< hand over: the file to run from now on
     std::string endpoint;  ///< JSON of an Endpoint

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "network/network.h"
 #include "network/ports.h"
+#include "oci/foreign.h"
 #include "runtime/cgroup.h"
 #include "volume/file_mounts.h"
 #include "volume/volume_store.h"
@@ -37,6 +38,7 @@ Status clean_run_state(const EngineOptions& options, store::Store& store, const 
     const store::Paths paths = TRY(paths_of(options, store));
     Tries tries;
     auto container = store.container(id);
+    oci::foreign_delete(id, paths.container_run(id) + "/oci");
     const std::string cgroup_path = container ? runtime::cgroup_path(*container) : "/compose/" + id;
     if (auto cgroup = runtime::Cgroup::open(cgroup_path)) {
         tries.add(cgroup->kill_all());

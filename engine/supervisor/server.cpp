@@ -132,6 +132,7 @@ void Server::handle(Id id, const Request& request) {
             one_done(std::move(each));
         };
     };
+    auto signal_of = [&](size_t i) { return i < request.signals.size() ? request.signals[i] : std::string(); };
     auto done = [this, id, first](const Status& status) { finish(id, status, first); };
     if (verb == "start") {
         core_.start(request.ids, request.token, [one_done](const std::string& container, const Status& status) {
@@ -141,11 +142,11 @@ void Server::handle(Id id, const Request& request) {
             one_done(std::move(each));
         });
     } else if (verb == "stop") {
-        for (size_t i = 0; i < request.ids.size(); i++) core_.stop(request.ids[i], timeout_of(i), stopped(request.ids[i]));
+        for (size_t i = 0; i < request.ids.size(); i++) core_.stop(request.ids[i], timeout_of(i), signal_of(i), stopped(request.ids[i]));
     } else if (verb == "halt") {
         for (size_t i = 0; i < request.ids.size(); i++) core_.halt(request.ids[i], timeout_of(i), stopped(request.ids[i]));
     } else if (verb == "restart") {
-        for (size_t i = 0; i < request.ids.size(); i++) core_.restart(request.ids[i], request.token, timeout_of(i), stopped(request.ids[i]));
+        for (size_t i = 0; i < request.ids.size(); i++) core_.restart(request.ids[i], request.token, timeout_of(i), signal_of(i), stopped(request.ids[i]));
     } else if (verb == "kill") {
         core_.kill(first, request.signal, done);
     } else if (verb == "pause" || verb == "unpause") {

@@ -156,8 +156,9 @@ Result<std::optional<runtime::Starting>> Starter::begin(StartItem& item) {
     std::vector<base::UniqueFd> held;
     input.join = TRY(join_fds(info, held));
     auto devices = TRY(runtime::device_rules(spec));
-    auto cgroup = TRY(runtime::Cgroup::create(runtime::cgroup_path(info), spec.resources, devices));
+    auto cgroup = TRY(runtime::Cgroup::create(runtime::cgroup_path(info), spec.resources, devices, runtime::needs_every_group(spec)));
     input.cgroup = &cgroup;
+    input.bundle_dir = paths_.container_run(info.id) + "/bundle";
     input.cache_dir = paths_.root + "/cache/seccomp";
     if (spec.resources.memory > 0) {
         if (auto events = cgroup.oom_events()) item.oom_events = std::move(*events);

@@ -34,6 +34,16 @@ const engine::ImageInfo* present(const Draft& draft, const std::string& referenc
     return found == draft.observed.images.end() ? nullptr : &found->second;
 }
 
+/// `platform` of a service says os/architecture[/variant]; an image of another one is as good as none.
+bool fits(const std::string& platform, const engine::Platform& have) {
+    if (platform.empty()) return true;
+    auto parts = base::split(base::to_lower(platform), '/');
+    static const std::map<std::string, std::string> kOther = {{"x86_64", "amd64"}, {"x86-64", "amd64"}, {"aarch64", "arm64"}, {"armhf", "arm"}};
+    std::string architecture = parts.size() > 1 ? parts[1] : parts[0];
+    if (auto other = kOther.find(architecture); other != kOther.end()) architecture = other->second;
+    return architecture == have.architecture && (parts.size() < 2 || parts[0] == have.os) && (parts.size() < 3 || have.variant.empty() || parts[2] == have.variant);
+}
+
 struct Need {
     bool pull = false, build = false;
     std::string reason;
@@ -67,6 +77,8 @@ base::Result<Need> need(const Draft& draft, const model::Service& service, const
             return Need{.pull = true, .reason = "pull_policy: " + policy + ", pulled " + base::format_age(std::chrono::nanoseconds(now - fresh)) + " ago"};
         return Need{};
     }
+    if (image && pullable && !fits(service.platform, image->platform))
+        return Need{.pull = true, .reason = "here for " + image->platform.text() + ", not for " + service.platform};
     if (image) return Need{};
     if (!pullable && !can_build)
         return base::fail(base::Code::not_found, "No such image: " + reference + ": service " + base::quote(service.name) +
@@ -104,6 +116,17 @@ void order_builds(Draft& draft, const std::map<std::string, StepId>& builds) {
     }
 }
 
+/// Images that are mounted as volumes: pulled where they are missing.
+void add_mounted_images(Draft& draft, const model::Service& service, std::map<std::string, StepId>& steps) {
+    if (draft.options.images_ready || draft.options.pull == "never") return;
+    for (const auto& mount : service.volumes) {
+        if (mount.type != "image" || mount.source.empty() || steps.contains(mount.source) || present(draft, mount.source)) continue;
+        model::Service pulled;
+        pulled.name = service.name;
+        steps[mount.source] = add_pull(draft, pulled, mount.source, "mounted at " + mount.target + ", not here");
+    }
+}
+
 }  // namespace
 
 base::Result<std::map<std::string, StepId>> plan_images(Draft& draft, const std::vector<std::string>& services) {
@@ -128,6 +151,7 @@ base::Result<std::map<std::string, StepId>> plan_images(Draft& draft, const std:
         }
         steps[reference] = last;
     }
+    for (const auto& name : services) add_mounted_images(draft, *draft.service(name), steps);
     order_builds(draft, builds);
     return steps;
 }

@@ -205,6 +205,8 @@ private:
             if (auto found = from.find(name); found != from.end()) steps.push_back(found->second);
         };
         take(images_, image_of(draft_.project, service));
+        for (const auto& mount : service.volumes)
+            if (mount.type == "image") take(images_, mount.source);
         for (const auto& key : networks_of(service)) take(resources_.networks, network_name(draft_.project, key));
         for (const auto& key : volumes_of(draft_.project, service)) take(resources_.volumes, volume_name(draft_.project, key));
         for (const auto& shared : shared_services(service))

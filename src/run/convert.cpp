@@ -123,6 +123,7 @@ base::Result<engine::ContainerSpec> container_spec(const model::Project& project
     spec.runtime = service.runtime;
     spec.health_check = health_check(service);
     if (service.logging) spec.log = {service.logging->driver, service.logging->options};
+    spec.isolation = service.isolation;
     spec.storage_options = service.storage_opt;
     if (!service.platform.empty()) spec.platform = service.platform;
     add_limits(spec, service);

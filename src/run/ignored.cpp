@@ -1,6 +1,7 @@
 // Attributes that have no effect here, each with the reason. A table, so that the list can be read against the specification.
 #include <algorithm>
 
+#include "engine/remarks.h"
 #include "run/convert.h"
 
 namespace compose::run {
@@ -16,6 +17,7 @@ struct Rule {
     const char* attribute;
     const char* why;
     bool (*given)(const Service&);
+    bool honoured = false;  ///< it is done, and still worth a word
 };
 
 bool deployed(const Service& service, bool (*given)(const model::Deploy&)) { return service.deploy && given(*service.deploy); }
@@ -23,7 +25,6 @@ bool deployed(const Service& service, bool (*given)(const model::Deploy&)) { ret
 constexpr Rule kRules[] = {
     {"cpu_count", kWindows, [](const Service& s) { return s.cpu_count != 0; }},
     {"cpu_percent", kWindows, [](const Service& s) { return s.cpu_percent != 0; }},
-    {"isolation", kWindows, [](const Service& s) { return !s.isolation.empty() && s.isolation != "default"; }},
     {"use_api_socket", "needs an engine with a socket, which this one is not", [](const Service& s) { return s.use_api_socket; }},
     {"models", "needs a model runner, which this engine has not", [](const Service& s) { return !s.models.empty(); }},
     {"pre_start", "containers are not run by this engine: use a service with condition service_completed_successfully",
@@ -58,6 +59,19 @@ constexpr Rule kRules[] = {
      [](const Service& s) {
          return deployed(s, [](const model::Deploy& d) { return d.resources.reservations && !d.resources.reservations->generic_resources.empty(); });
      }},
+    {"oom_kill_disable", "without mem_limit can run the whole machine out of memory",
+     [](const Service& s) {
+         return s.oom_kill_disable && !s.mem_limit && !(s.deploy && s.deploy->resources.limits && s.deploy->resources.limits->memory);
+     },
+     true},
+    {"volumes.volume", "is for mounts of type volume",
+     [](const Service& s) {
+         return std::any_of(s.volumes.begin(), s.volumes.end(), [](const model::Mount& m) { return m.type != "volume" && m.volume; });
+     }},
+    {"volumes.bind", "is for mounts of type bind",
+     [](const Service& s) {
+         return std::any_of(s.volumes.begin(), s.volumes.end(), [](const model::Mount& m) { return m.type != "bind" && m.bind; });
+     }},
     {"volumes.volume.labels", "are not kept on anonymous volumes",
      [](const Service& s) {
          return std::any_of(s.volumes.begin(), s.volumes.end(), [](const model::Mount& m) { return m.volume && !m.volume->labels.empty(); });
@@ -76,6 +90,15 @@ constexpr Rule kRules[] = {
      }},
 };
 
+/// What of a service depends on what this machine's kernel has.
+engine::ContainerSpec machine_part(const Service& service) {
+    engine::ContainerSpec spec;
+    spec.privileged = service.privileged;
+    spec.security_opt = service.security_opt;
+    add_limits(spec, service);
+    return spec;
+}
+
 }  // namespace
 
 std::vector<std::string> ignored_attributes(const model::Project& project, const Service& service) {
@@ -87,7 +110,9 @@ std::vector<std::string> ignored_attributes(const model::Project& project, const
     for (const auto& rule : kRules)
         if (rule.given(service))
             lines.push_back(place("services." + service.name + "." + rule.attribute) + "service " + base::quote(service.name) + ": " + rule.attribute + " " +
-                            rule.why + ", ignored");
+                            rule.why + (rule.honoured ? "" : ", ignored"));
+    for (const auto& remark : engine::remarks(machine_part(service)))
+        lines.push_back(place("services." + service.name + "." + remark.attribute) + "service " + base::quote(service.name) + ": " + remark.attribute + " " + remark.text);
     for (const auto& [key, endpoint] : service.networks) {
         auto network = project.networks.find(key);
         if (network == project.networks.end() || !network->second.driver_opts.contains(kHostBinding)) continue;

@@ -43,9 +43,13 @@ void add_images(engine::Engine& engine, const model::Project& project, plan::Obs
     std::set<std::string> missing;
     for (const auto& [name, service] : project.services) {
         if (service.provider) continue;
-        std::string reference = plan::image_of(project, service);
-        if (reference.empty() || observed.images.contains(reference) || !missing.insert(reference).second) continue;
-        if (auto image = engine.image(reference)) observed.images[reference] = std::move(*image);
+        std::vector<std::string> references{plan::image_of(project, service)};
+        for (const auto& mount : service.volumes)
+            if (mount.type == "image") references.push_back(mount.source);
+        for (const auto& reference : references) {
+            if (reference.empty() || observed.images.contains(reference) || !missing.insert(reference).second) continue;
+            if (auto image = engine.image(reference)) observed.images[reference] = std::move(*image);
+        }
     }
 }
 

@@ -17,6 +17,18 @@ std::vector<std::string_view> suspects(const plan::Step& step, const base::Error
     const std::string text = error.message();
     static constexpr std::pair<std::string_view, std::string_view> kWords[] = {
         {"publish ", "ports"}, {"mount ", "volumes"}, {"volume ", "volumes"}, {"device ", "devices"}, {"network ", "networks"}, {"user ", "user"},
+        {"group ", "group_add"}, {"capability to add", "cap_add"}, {"capability to drop", "cap_drop"}, {"cannot add CAP_", "cap_add"},
+        {"seccomp", "security_opt"}, {"security-opt", "security_opt"}, {"sysctl ", "sysctls"}, {"ulimit", "ulimits"}, {"tmpfs option", "tmpfs"},
+        {"mount path", "tmpfs"}, {"blkio", "blkio_config"}, {"block device", "blkio_config"}, {"reservation", "mem_reservation"},
+        {"emoryswap", "memswap_limit"}, {"swappiness", "mem_swappiness"}, {"memory limit", "mem_limit"}, {"CPU shares", "cpu_shares"},
+        {"cfs period", "cpu_period"}, {"cfs quota", "cpu_quota"}, {"rt_runtime", "cpu_rt_runtime"}, {"rt_period", "cpu_rt_period"},
+        {"cpuset", "cpuset"}, {"cpus", "cpus"}, {"CPUs", "cpus"}, {"pids", "pids_limit"}, {"oom score", "oom_score_adj"}, {"SHM size", "shm_size"},
+        {"PID mode", "pid"}, {"IPC mode", "ipc"}, {"UTS mode", "uts"}, {"userns_mode", "userns_mode"}, {"add-host", "extra_hosts"},
+        {"nameserver address", "dns"}, {"Healthcheck", "healthcheck"}, {"isolation", "isolation"}, {"storage_opt", "storage_opt"},
+        {"platform", "platform"}, {"runtime", "runtime"}, {"hostname", "hostname"}, {"Invalid signal", "stop_signal"}, {"control group", "cgroup_parent"},
+        {"restart policy", "restart"}, {"working directory", "working_dir"}, {"CDI device", "devices"}, {"CDI device", "gpus"},
+        {"device driver", "gpus"}, {"device cgroup rule", "device_cgroup_rules"}, {"device driver", "deploy"}, {"CDI device", "deploy"},
+        {"limit ", "deploy"},
     };
     std::vector<std::string_view> found;
     for (auto [word, attribute] : kWords)

@@ -93,6 +93,8 @@ base::Result<engine::Mount> engine_mount(const model::Mount& asked) {
     mount.source = asked.source;
     mount.target = asked.target;
     mount.read_only = asked.read_only;
+    if (asked.bind && !asked.read_only && (asked.bind->recursive == "writable" || asked.bind->recursive == "readonly"))
+        return base::fail(Code::invalid, "volume at " + base::quote(asked.target) + ": mount options conflict: bind.recursive: " + asked.bind->recursive + " needs read_only: true");
     if (asked.type == "bind") {
         mount.type = Type::bind;
         if (!asked.bind) return mount;
@@ -114,7 +116,7 @@ base::Result<engine::Mount> engine_mount(const model::Mount& asked) {
     }
     if (asked.type == "tmpfs") {
         mount.type = Type::tmpfs;
-        mount.source.clear();
+        if (!asked.source.empty()) return base::fail(Code::invalid, "invalid mount config for type \"tmpfs\": field Source must not be specified");
         if (asked.tmpfs && asked.tmpfs->size) mount.tmpfs_size = asked.tmpfs->size.value;
         if (asked.tmpfs && asked.tmpfs->mode != 0) mount.tmpfs_mode = asked.tmpfs->mode;
         return mount;

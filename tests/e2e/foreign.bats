@@ -53,3 +53,54 @@ Y
   run -1 compose up -d
   has "$output" "unknown or invalid runtime name: sandbox9"
 }
+
+@test "runtimes.json: path and arguments of a runtime by name; a sandbox is not entered by exec; what is no runtime is named" {
+  needs_runc
+  [[ -e /etc/compose/runtimes.json ]] && skip "this machine has runtimes of its own"
+  mkdir -p /etc/compose
+  cleanup() { rm -f /etc/compose/runtimes.json; rmdir /etc/compose 2>/dev/null || true; }
+  cat >"$BATS_TEST_TMPDIR/wrapped" <<W
+#!/bin/bash
+printf '%s\n' "\$*" >>"$BATS_TEST_TMPDIR/calls"
+args=()
+for word in "\$@"; do [[ \$word == --platform=* ]] || args+=("\$word"); done
+exec runc "\${args[@]}"
+W
+  chmod +x "$BATS_TEST_TMPDIR/wrapped"
+  ln -s wrapped "$BATS_TEST_TMPDIR/runsc-wrapped"
+  cat >/etc/compose/runtimes.json <<J
+{"mine": {"path": "$BATS_TEST_TMPDIR/wrapped", "runtimeArgs": ["--platform=systrap"]}, "box": {"path": "$BATS_TEST_TMPDIR/runsc-wrapped"},
+ "gone": {"path": "$BATS_TEST_TMPDIR/absent"}, "odd": {"path": "$BATS_TEST_TMPDIR/wrapped", "options": {}}, "relative": {"path": "x"}}
+J
+  yaml <<'Y'
+services:
+  a: {image: "@IMAGE@", runtime: mine, command: sleep 1000, stop_signal: SIGKILL}
+  b: {image: "@IMAGE@", runtime: box, command: sleep 1000, stop_signal: SIGKILL, healthcheck: {test: "true", interval: 100ms, retries: 1}}
+Y
+  compose up -d
+  is "$(compose exec -T a echo inside)" inside
+  run cat "$BATS_TEST_TMPDIR/calls"
+  [[ ${lines[0]} =~ ^"--platform=systrap --root ".*" --log "[^\ ]+" --log-format json create --bundle "[^\ ]+" --pid-file "[^\ ]+" "[0-9a-f]{64}$ || ${lines[0]} =~ ^"--root " ]]
+  has "$output" "--log-format json start "
+  compose stop a
+  deleted() { grep -q -- "--log-format json delete --force " "$BATS_TEST_TMPDIR/calls"; }
+  wait_for 30 deleted
+  run compose exec -T b true
+  [[ $status -ne 0 ]]
+  has "$output" 'exec in a container of the runtime "box" is not supported'
+  unhealthy() { [[ $(state b Health) == unhealthy ]]; }
+  wait_for 30 unhealthy
+  for name in gone odd relative; do
+    yaml <<<"services: {c: {image: '@IMAGE@', runtime: $name, command: 'true'}}"
+    run -1 compose up -d --remove-orphans
+    has "$output" "compose.yaml:1:"
+  done
+}
+
+@test "crun on a machine with both versions of control groups says cause and cure" {
+  [[ -x /usr/bin/crun ]] || skip "no crun here"
+  [[ -d /sys/fs/cgroup/unified ]] || skip "control groups are not hybrid here"
+  yaml <<<'services: {a: {image: "@IMAGE@", runtime: crun, command: "true"}}'
+  run compose up -d
+  [[ $status -eq 0 ]] || has "$output" "systemd.unified_cgroup_hierarchy=1"
+}

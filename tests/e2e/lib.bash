@@ -13,6 +13,7 @@ setup() {
 }
 
 teardown() {
+  if declare -F cleanup >/dev/null; then cleanup; fi  # a test's own
   cd "$BATS_TEST_TMPDIR/$PROJECT" 2>/dev/null || return 0
   timeout 120 "$PROGRAM" -p "$PROJECT" -f - down -t 0 -v --remove-orphans >/dev/null 2>&1 <<<"services: {none: {image: '$IMAGE'}}"
   return 0

@@ -164,6 +164,7 @@ struct StartResult {
 struct StopRequest {
     std::string id;
     std::optional<Nanoseconds> timeout;  ///< nullopt: the container's own
+    std::string signal;                  ///< instead of the container's stop signal, once; empty: that one
 };
 struct RemoveRequest {
     std::string id;
@@ -240,7 +241,7 @@ public:
         return results;
     }
     virtual Status kill(const std::string& id, const std::string& signal) = 0;
-    virtual Status restart(const std::string& id, std::optional<Nanoseconds> timeout) = 0;
+    virtual Status restart(const std::string& id, std::optional<Nanoseconds> timeout, const std::string& signal = "") = 0;
     virtual Status pause(const std::string& id) = 0;
     virtual Status unpause(const std::string& id) = 0;
     /// `force` kills a running one; `volumes` removes its anonymous volumes too.

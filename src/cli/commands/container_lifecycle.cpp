@@ -53,29 +53,13 @@ Result<int> container_start(Context& context, const Arguments& arguments) {
     return for_each_container(context, arguments.operands, [](engine::Engine& engine, const engine::ContainerInfo& container) { return engine.start(container.id); });
 }
 
-/// With another signal than the container's own, once: the grace period then SIGKILL, as ever.
-Status stop_with_signal(engine::Engine& engine, const engine::ContainerInfo& container, const std::string& signal, std::optional<engine::Nanoseconds> grace) {
-    if (!plan::is_running(container)) return {};
-    auto sent = engine.kill(container.id, signal);
-    if (!sent && sent.error().code != Code::not_running) return sent;
-    auto wait = grace.value_or(container.spec.stop_grace.value_or(std::chrono::seconds(10)));
-    auto over = engine.wait_until(container.id, [](const engine::ContainerInfo& now) { return !plan::is_running(now); }, std::chrono::steady_clock::now() + wait,
-                                  &interrupts::flag());
-    if (!over && over.error().code == Code::not_found) return {};
-    if (!over && over.error().code != Code::timeout) return over.error();
-    return engine.stop(container.id, engine::Nanoseconds(0));  // also gives up a restart
-}
-
 Result<int> container_stop(Context& context, const Arguments& arguments) {
     auto grace = container_grace(arguments);
-    if (arguments.given("signal"))
-        return for_each_container(context, arguments.operands, [&](engine::Engine& engine, const engine::ContainerInfo& container) {
-            return stop_with_signal(engine, container, arguments.text("signal"), grace);
-        });
+    const std::string signal = arguments.given("signal") ? arguments.text("signal") : std::string();
     // All at once; each is named as it has ended.
     auto* engine = TRY(context.engine_without_project());
     std::vector<engine::StopRequest> requests;
-    for (const std::string& name : arguments.operands) requests.push_back({name, grace});
+    for (const std::string& name : arguments.operands) requests.push_back({name, grace, signal});
     if (context.globals.dry_run) return 0;
     std::mutex mutex;
     int status = 0;
@@ -92,8 +76,7 @@ Result<int> container_restart(Context& context, const Arguments& arguments) {
     context.will_start = true;
     auto grace = container_grace(arguments);
     return for_each_container(context, arguments.operands, [&](engine::Engine& engine, const engine::ContainerInfo& container) -> Status {
-        if (arguments.given("signal")) TRY_VOID(stop_with_signal(engine, container, arguments.text("signal"), grace));
-        return engine.restart(container.id, grace);
+        return engine.restart(container.id, grace, arguments.given("signal") ? arguments.text("signal") : std::string());
     });
 }
 

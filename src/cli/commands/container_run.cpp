@@ -6,6 +6,7 @@
 #include "cli/commands/commands.h"
 #include "cli/commands/container_common.h"
 #include "cli/container_spec.h"
+#include "engine/remarks.h"
 
 namespace compose::cli {
 namespace {
@@ -27,6 +28,7 @@ Result<engine::ContainerInfo> make_container(Context& context, engine::Engine& e
         auto made = engine.create_volume(volume);
         if (!made && made.error().code != Code::conflict) return made.error();
     }
+    for (const auto& remark : engine::remarks(spec)) warn(remark.attribute + " " + remark.text);
     std::string id = TRY(engine.create(spec));
     if (!id_file.empty()) {
         auto written = base::replace_file(id_file, id, 0644);

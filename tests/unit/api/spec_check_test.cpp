@@ -26,7 +26,7 @@ TEST(SpecCheck, ARefusalSaysWhat) {
         {"name", [](auto& s) { s.name = "a/b"; }, Code::invalid, "Invalid container name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"},
         {"name of one letter", [](auto& s) { s.name = "a"; }, Code::invalid, "Invalid container name"},
         {"name with a newline", [](auto& s) { s.name = "a\nb"; }, Code::invalid, "(a\\nb)"},
-        {"hostname", [](auto& s) { s.hostname = std::string(64, 'h'); }, Code::invalid, "longer than 63"},
+        {"hostname", [](auto& s) { s.hostname = std::string(65, 'h'); }, Code::invalid, "longer than 64"},
         {"working dir", [](auto& s) { s.working_dir = "rel"; }, Code::invalid, "it needs to be an absolute path"},
         {"signal", [](auto& s) { s.stop_signal = "SIGNOPE"; }, Code::invalid, "Invalid signal: SIGNOPE"},
         {"runtime", [](auto& s) { s.runtime = "runsc9"; }, Code::unsupported, "unknown or invalid runtime name: runsc9"},
@@ -47,6 +47,18 @@ TEST(SpecCheck, ARefusalSaysWhat) {
         {"cpus and quota", [](auto& s) { s.resources.cpus = 1, s.resources.cpu_quota = 5000; }, Code::invalid, "Conflicting options"},
         {"period", [](auto& s) { s.resources.cpu_period = 10; }, Code::invalid, "CPU cfs period"},
         {"blkio", [](auto& s) { s.resources.blkio_weight = 5; }, Code::invalid, "blkio weight"},
+        {"small reservation", [](auto& s) { s.resources.memory_reservation = 1 << 20; }, Code::invalid, "Minimum memory reservation allowed is 6MB"},
+        {"few cpus", [](auto& s) { s.resources.cpus = 0.001; }, Code::invalid, "range of CPUs"},
+        {"negative shares", [](auto& s) { s.resources.cpu_shares = -1; }, Code::invalid, "invalid CPU shares (-1)"},
+        {"one share", [](auto& s) { s.resources.cpu_shares = 1; }, Code::invalid, "from 2 to 262144"},
+        {"pid mode", [](auto& s) { s.pid_mode = "private"; }, Code::invalid, "invalid PID mode: private"},
+        {"ipc mode", [](auto& s) { s.ipc_mode = "bogus"; }, Code::invalid, "invalid IPC mode: bogus"},
+        {"uts mode", [](auto& s) { s.uts_mode = "bogus"; }, Code::invalid, "invalid UTS mode: bogus"},
+        {"uts and domain", [](auto& s) { s.uts_mode = "host", s.domainname = "d"; }, Code::invalid, "domainname"},
+        {"extra host", [](auto& s) { s.extra_hosts = {"a:bogus"}; }, Code::invalid, "invalid IP address in add-host: \"bogus\""},
+        {"dns", [](auto& s) { s.dns = {"bogus"}; }, Code::invalid, "bad nameserver address bogus"},
+        {"health", [](auto& s) { s.health_check = HealthCheck{.test = {"CMD", "x"}, .interval = std::chrono::microseconds(1)}; }, Code::invalid, "Interval in Healthcheck"},
+        {"storage", [](auto& s) { s.storage_options = {{"size", "1G"}}; }, Code::unsupported, "storage_opt size"},
         {"restart", [](auto& s) { s.restart.name = "sometimes"; }, Code::invalid, "unknown policy 'sometimes'"},
         {"retries", [](auto& s) { s.restart = {"always", 3}; }, Code::invalid, "can only be used with 'on-failure'"},
         {"auto remove", [](auto& s) { s.auto_remove = true, s.restart.name = "always"; }, Code::invalid, "auto-remove"},
@@ -78,6 +90,10 @@ TEST(SpecCheck, WhatIsFine) {
     spec.tmpfs = {{"/tmp", "size=1m"}};
     spec.ports = {{.container_port = 80}};
     spec.endpoints = {{.network = "n"}};
+    spec.extra_hosts = {"a:1.2.3.4", "b=[::1]", "c:host-gateway", "d:fe80::1%eth0"};
+    spec.dns = {"1.1.1.1", "::1"};
+    spec.ipc_mode = "shareable";
+    spec.pid_mode = "container:x";
     auto checked = check_spec(spec);
     EXPECT_TRUE(checked) << checked.error().message();
 }

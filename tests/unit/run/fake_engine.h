@@ -221,7 +221,7 @@ public:
         note("kill " + store.at(id).spec.name + " " + signal);
         return {};
     }
-    Status restart(const std::string& id, std::optional<engine::Nanoseconds>) override {
+    Status restart(const std::string& id, std::optional<engine::Nanoseconds>, const std::string&) override {
         note("restart " + store.at(id).spec.name);
         return {};
     }

@@ -37,11 +37,13 @@ TEST(Limits, AreTheFilesOfBothVersions) {
         {"all swap", make([](Resources& r) { r.memory = 64 << 20, r.memory_swap = -1; }), "memory.limit_in_bytes=67108864\nmemory.memsw.limit_in_bytes=-1\n",
          "memory.max=67108864\nmemory.swap.max=max\n"},
         {"cpus", make([](Resources& r) { r.cpus = 0.25; }), "cpu.cfs_period_us=100000\ncpu.cfs_quota_us=25000\n", "cpu.max=25000 100000\n"},
+        {"cpus are cut to whole nanoseconds", make([](Resources& r) { r.cpus = 0.123456; }), "cpu.cfs_period_us=100000\ncpu.cfs_quota_us=12345\n", "cpu.max=12345 100000\n"},
+        {"any negative number of pids", make([](Resources& r) { r.pids = -5; }), "pids.max=max\n", "pids.max=max\n"},
         {"quota without end", make([](Resources& r) { r.cpu_quota = -1; }), "cpu.cfs_quota_us=-1\n", "cpu.max=max 100000\n"},
         {"shares", make([](Resources& r) { r.cpu_shares = 1024; }), "cpu.shares=1024\n", "cpu.weight=39\n"},
         {"sets and pids", make([](Resources& r) { r.cpuset_cpus = "0-1", r.cpuset_mems = "0", r.pids = -1; }), "cpuset.cpus=0-1\ncpuset.mems=0\npids.max=max\n",
          "cpuset.cpus=0-1\ncpuset.mems=0\npids.max=max\n"},
-        {"block weight", make([](Resources& r) { r.blkio_weight = 500; }), "blkio.weight=500\n", "io.bfq.weight=500?\nio.weight=default 4950\n"},
+        {"block weight", make([](Resources& r) { r.blkio_weight = 500; }), "blkio.weight=500?\nblkio.bfq.weight=500?\n", "io.bfq.weight=500?\nio.weight=default 4950\n"},
         {"reservation, swappiness, no killer", make([](Resources& r) { r.memory_reservation = 9 << 20, r.memory_swappiness = 10, r.oom_kill_disable = true; }),
          "memory.soft_limit_in_bytes=9437184\nmemory.swappiness=10\nmemory.oom_control=1\n", "memory.low=9437184\n"},
     };
@@ -68,8 +70,20 @@ TEST(Limits, ThatContradictAreRefused) {
     EXPECT_TRUE(refused([](Resources& r) { r.cpus = 1, r.cpu_quota = 5000; }));
     EXPECT_TRUE(refused([](Resources& r) { r.cpu_period = 5; }));
     EXPECT_TRUE(refused([](Resources& r) { r.blkio_weight = 5; }));
-    EXPECT_TRUE(refused([](Resources& r) { r.pids = -2; }));
     EXPECT_TRUE(refused([](Resources& r) { r.read_bps = {{"/no/such/device", 1}}; }));
+}
+
+TEST(Limits, FoldersInEveryHierarchyWhereTheyMatter) {
+    ContainerSpec spec;
+    EXPECT_FALSE(needs_every_group(spec));
+    spec.security_opt = {"no-new-privileges"};
+    EXPECT_FALSE(needs_every_group(spec));
+    for (auto set : std::initializer_list<void (*)(ContainerSpec&)>{[](ContainerSpec& s) { s.resources.memory = 64 << 20; }, [](ContainerSpec& s) { s.privileged = true; },
+                                                                   [](ContainerSpec& s) { s.cgroup_parent = "/p"; }, [](ContainerSpec& s) { s.security_opt = {"writable-cgroups=true"}; }}) {
+        ContainerSpec other;
+        set(other);
+        EXPECT_TRUE(needs_every_group(other));
+    }
 }
 
 TEST(Limits, HierarchiesAreReadFromMountinfo) {
@@ -162,7 +176,7 @@ TEST(Capabilities, AddAndDropAsDocker) {
         EXPECT_EQ(*set, row.expected);
     }
     EXPECT_EQ(*container_capabilities({}, {"ALL"}, true), own);
-    EXPECT_EQ(container_capabilities({"NOSUCH"}, {}, false).error().message(), "unknown capability to add: \"NOSUCH\"");
+    EXPECT_EQ(container_capabilities({"NOSUCH"}, {}, false).error().message(), "unknown capability to add: \"NOSUCH\" (names are those of capabilities(7), with or without CAP_)");
     EXPECT_FALSE(container_capabilities({"5"}, {}, false));
 }
 

@@ -69,7 +69,7 @@ TEST(Plan, StepsOfAPlainContainerInTheirOrder) {
         "mount devpts on \"pts\" nosuid,noexec mode=0620 gid=5 ptmxmode=0666",
         "mount sysfs on \"sys\" ro,nosuid,nodev,noexec",
         "mount mqueue on \"mqueue\" nosuid,nodev,noexec",
-        "mount tmpfs on \"shm\" nosuid,nodev,noexec mode=1777 size=65536k",
+        "mount tmpfs on \"shm\" nosuid,nodev,noexec source=shm mode=1777 size=65536k",
         "make \"sys\" read-only",
         "mask \"kcore\"",
         "make file \".dockerenv\"",
@@ -110,6 +110,10 @@ TEST(Plan, OptionsChangeTheirStepsOnly) {
     const Row kRows[] = {
         {"unconfined", [](ContainerSpec& s) { s.security_opt = {"seccomp=unconfined"}; }, {}, {"seccomp"}},
         {"no new privileges", [](ContainerSpec& s) { s.security_opt = {"no-new-privileges:true"}; }, {"set no-new-privileges", "seccomp"}, {}},
+        {"no new privileges, as Go reads booleans", [](ContainerSpec& s) { s.security_opt = {"no-new-privileges:1"}; }, {"set no-new-privileges"}, {}},
+        {"a profile of a privileged one", [](ContainerSpec& s) { s.privileged = true, s.security_opt = {R"(seccomp={"defaultAction":"SCMP_ACT_ALLOW"})"}; }, {"install the seccomp filter"}, {}},
+        {"a mount at /dev/shm", [](ContainerSpec& s) { s.tmpfs = {{"/dev/shm", ""}}; }, {"on \"/dev/shm\""}, {"on \"shm\""}},
+        {"words of tmpfs", [](ContainerSpec& s) { s.tmpfs = {{"/t", "sync,dirsync,mode=700"}}; }, {"mode=700"}, {"sync"}},
         {"paths", [](ContainerSpec& s) { s.security_opt = {"systempaths=unconfined"}; }, {}, {"\nmask ", "make \"sys\" read-only"}},
         {"privileged", [](ContainerSpec& s) { s.privileged = true; }, {"mount sysfs on \"sys\" nosuid,nodev,noexec"}, {"\nmask ", "seccomp", "make \"sys\" read-only"}},
         {"read-only", [](ContainerSpec& s) { s.read_only = true; }, {"make the root read-only"}, {}},
@@ -141,7 +145,13 @@ TEST(Plan, MistakesAreErrorsBeforeAnythingStarts) {
     };
     const Row kRows[] = {
         {"no command specified", [](ContainerSpec& s) { s.command.reset(); }},
-        {"unknown capability to add: \"NOSUCH\"", [](ContainerSpec& s) { s.cap_add = {"NOSUCH"}; }},
+        {"unknown capability to add: \"NOSUCH\" (names are those of capabilities(7), with or without CAP_)", [](ContainerSpec& s) { s.cap_add = {"NOSUCH"}; }},
+        {"unknown capability to add: \"CAP_ALL\" (names are those of capabilities(7), with or without CAP_)", [](ContainerSpec& s) { s.cap_add = {"CAP_ALL"}; }},
+        {"invalid --security-opt: \"apparmor\"", [](ContainerSpec& s) { s.security_opt = {"apparmor"}; }},
+        {"invalid --security-opt: \"no-new-privileges:\"", [](ContainerSpec& s) { s.security_opt = {"no-new-privileges:"}; }},
+        {"invalid --security-opt: \"writable-cgroups=x\"", [](ContainerSpec& s) { s.security_opt = {"writable-cgroups=x"}; }},
+        {"invalid --security-opt: \"seccomp=\"", [](ContainerSpec& s) { s.security_opt = {"seccomp="}; }},
+        {"sysctl \"kernel.hostname\" is not allowed as it conflicts with the hostname: use `hostname`", [](ContainerSpec& s) { s.sysctls = {{"kernel.hostname", "x"}}; }},
         {"invalid --security-opt: \"what=ever\"", [](ContainerSpec& s) { s.security_opt = {"what=ever"}; }},
         {"unable to find user nosuch: no matching entries in passwd file", [](ContainerSpec& s) { s.user = "nosuch"; }},
         {"invalid ulimit type: bread", [](ContainerSpec& s) { s.ulimits = {{"bread", 1, 1}}; }},
@@ -177,6 +187,10 @@ TEST(Plan, MountsAreSortedByDepthAndFilesGiveWay) {
     EXPECT_LT(text.find("on \"/a\""), text.find("on \"/a/b/c\""));
     EXPECT_FALSE(has(text, "mount \"/x\"")) << text;
     EXPECT_TRUE(has(text, "mount \"/y\" on \"/etc/hostname\" ro")) << text;
+    Fixture sealed;
+    sealed.container.spec.read_only = true;
+    sealed.files = {{"/etc/hosts", "/x", false}};
+    EXPECT_TRUE(has(sealed.text(), "mount \"/x\" on \"/etc/hosts\" ro"));
 }
 
 TEST(Plan, NamesFromImagesAreShownHarmlessly) {

@@ -1,4 +1,4 @@
-#include "oci/hooks.h"
+#include "runtime/hooks.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -12,13 +12,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "runtime/exec.h"
+#include "runtime/plan_data.h"
 
-namespace engine::oci {
+namespace engine::runtime {
 namespace {
 using base::Code;
 using base::Result;
 
-Result<base::UniqueFd> memory_file(const char* name, std::string_view content) {
+Result<base::UniqueFd> hook_memory(const char* name, std::string_view content) {
     base::UniqueFd out(::memfd_create(name, MFD_CLOEXEC));
     if (!out) return base::fail_errno("memfd_create");
     TRY_VOID(base::write_all(out.get(), content));
@@ -26,7 +27,7 @@ Result<base::UniqueFd> memory_file(const char* name, std::string_view content) {
     return out;
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& words) {
+std::vector<char*> hook_pointers(const std::vector<std::string>& words) {
     std::vector<char*> out;
     for (const std::string& word : words) out.push_back(const_cast<char*>(word.c_str()));
     out.push_back(nullptr);
@@ -34,7 +35,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 }
 
 base::Status run_hook(const Hook& hook, const std::string& name, const std::string& state) {
-    base::UniqueFd input = TRY(memory_file("hook-state", state)), output = TRY(memory_file("hook-output", ""));
+    base::UniqueFd input = TRY(hook_memory("hook-state", state)), output = TRY(hook_memory("hook-output", ""));
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     ::posix_spawn_file_actions_init(&actions);
@@ -54,7 +55,7 @@ base::Status run_hook(const Hook& hook, const std::string& name, const std::stri
     ::posix_spawnattr_setsigdefault(&attributes, &all);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     pid_t pid = -1;
-    std::vector<char*> arguments = pointers(hook.args), environment = pointers(hook.env);
+    std::vector<char*> arguments = hook_pointers(hook.args), environment = hook_pointers(hook.env);
     int error = ::posix_spawn(&pid, hook.path.c_str(), &actions, &attributes, arguments.data(), environment.data());
     std::string what = "error running " + name + " hook " + base::quote(hook.path);
     if (error != 0) return base::fail_errno(what, error);
@@ -67,7 +68,7 @@ base::Status run_hook(const Hook& hook, const std::string& name, const std::stri
         ended = ::poll(&wait, 1, hook.timeout > 0 ? static_cast<int>(std::max<long>(left, 0)) : -1);
     } while (ended < 0 && errno == EINTR);
     if (ended == 0) (void)process.signal(SIGKILL);
-    int code = TRY(runtime::wait_exit(process));
+    int code = TRY(wait_exit(process));
     if (ended == 0) return base::fail(Code::timeout, what + ": hook ran past specified timeout of " + std::to_string(hook.timeout) + "s");
     if (code == 0) return {};
     ::lseek(output.get(), 0, SEEK_SET);
@@ -81,20 +82,20 @@ base::Status run_hooks(const std::vector<Hook>& hooks, const std::string& name, 
     return {};
 }
 
-base::Status add_hook_step(runtime::PlanData& plan, const Hook& hook, int state_file) {
-    if (hook.args.size() + hook.env.size() > static_cast<size_t>(runtime::kMaxHookWords))
-        return base::fail(Code::invalid, "hook " + base::quote(hook.path) + ": more than " + std::to_string(runtime::kMaxHookWords) + " arguments and variables");
+base::Status add_hook_step(PlanData& plan, const Hook& hook, int state_file) {
+    if (hook.args.size() + hook.env.size() > static_cast<size_t>(kMaxHookWords))
+        return base::fail(Code::invalid, "hook " + base::quote(hook.path) + ": more than " + std::to_string(kMaxHookWords) + " arguments and variables");
     std::vector<uint32_t> list;
     for (const std::vector<std::string>* words : {&hook.args, &hook.env}) {
         list.push_back(static_cast<uint32_t>(words->size()));
         for (const std::string& word : *words) list.push_back(plan.intern(word));
     }
     uint32_t more = plan.intern_bytes(list.data(), list.size() * sizeof(uint32_t));
-    runtime::Step& step = plan.add(runtime::Op::run_hook, hook.path);
+    Step& step = plan.add(Op::run_hook, hook.path);
     step.more = more;
     step.fd = state_file;
     step.a = static_cast<uint64_t>(hook.timeout) * 1000;
     return {};
 }
 
-}  // namespace engine::oci
+}  // namespace engine::runtime
