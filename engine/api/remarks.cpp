@@ -39,7 +39,7 @@ std::string scheduler_of(const std::string& path) {
 
 void v1_remarks(const Resources& resources, std::vector<Remark>& out) {
     if (resources.memory_swap != 0 && resources.memory_swap != -1 && !has_control("memory", "memory.memsw.limit_in_bytes"))
-        out.push_back({"memswap_limit", "has no effect: this kernel does not account swap (swapaccount=1), ignored"});
+        out.push_back({"memswap_limit", "has no effect: this kernel does not account swap (swapaccount=1), memory alone is limited"});
     if (resources.blkio_weight != 0 && !has_block_weights())
         out.push_back({"blkio_config.weight", "has no effect: this kernel has no block I/O weights, ignored"});
     if (has_control("blkio", "blkio.weight")) return;

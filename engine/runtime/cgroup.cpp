@@ -40,7 +40,8 @@ base::Status apply_writes(const std::string& path, const std::vector<CgroupWrite
         std::string file = folder + "/" + write.file;
         if (write.file == "io.weight" && i != 0 && writes[i - 1].file == "io.bfq.weight" && base::exists(folder + "/io.bfq.weight")) continue;  // said to BFQ
         if (folder.empty() || !base::exists(file)) {
-            if (write.optional) continue;
+            // Docker's rule: without swap accounting memory alone is limited (engine/remarks.h says so).
+            if (write.optional || write.file == "memory.memsw.limit_in_bytes" || write.file == "memory.swap.max") continue;
             return base::fail(Code::unsupported_kernel, "limit " + write.file + ": this kernel has no such control (" + write.controller + " controller)");
         }
         auto written = write_cgroup_file(file, write.value);

@@ -53,7 +53,7 @@ public:
                                                        const std::function<void(size_t, const Result<StopOutcome>&)>& report) = 0;
     /// "KILL", "SIGKILL", "9". SIGKILL returns when it has ended; another signal at once. not_running when it is not running.
     virtual Status kill(const std::string& id, const std::string& signal) = 0;
-    virtual Result<StopOutcome> restart(const std::string& id, std::optional<Nanoseconds> timeout, const std::string& signal) = 0;
+    virtual Result<StopOutcome> restart(const std::string& id, std::optional<Nanoseconds> timeout, const std::string& signal = "") = 0;
     virtual Status pause(const std::string& id) = 0;
     virtual Status unpause(const std::string& id) = 0;
     /// The container's stored spec (restart policy, resources, name, aliases) has changed.

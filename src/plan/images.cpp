@@ -41,6 +41,7 @@ bool fits(const std::string& platform, const engine::Platform& have) {
     static const std::map<std::string, std::string> kOther = {{"x86_64", "amd64"}, {"x86-64", "amd64"}, {"aarch64", "arm64"}, {"armhf", "arm"}};
     std::string architecture = parts.size() > 1 ? parts[1] : parts[0];
     if (auto other = kOther.find(architecture); other != kOther.end()) architecture = other->second;
+    if (parts.size() == 1) return parts[0] == have.os || architecture == have.architecture;
     return architecture == have.architecture && (parts.size() < 2 || parts[0] == have.os) && (parts.size() < 3 || have.variant.empty() || parts[2] == have.variant);
 }
 

@@ -20,6 +20,7 @@ TEST(Hosts, loopback_extra_and_own_in_this_order) {
         {"none", {}, ""},
         {"own", {"web", "", {"172.17.0.2", "fd00::2"}, {}, ""}, "172.17.0.2\tweb\nfd00::2\tweb\n"},
         {"domain", {"hh", "example.org", {"172.17.0.2"}, {}, ""}, "172.17.0.2\thh.example.org hh\n"},
+        {"a host name with a domain in it", {"web.example.org", "", {"172.17.0.2"}, {}, ""}, "172.17.0.2\tweb.example.org web\n"},
         {"extra",
          {"web", "", {"172.17.0.2"}, {"a:10.1.2.3", "b=10.4.5.6", "six:fd00:99::7", "seven=[::1]", "gw:host-gateway"}, "172.17.0.1"},
          "10.1.2.3\ta\n10.4.5.6\tb\nfd00:99::7\tsix\n::1\tseven\n172.17.0.1\tgw\n172.17.0.2\tweb\n"},
