@@ -273,10 +273,11 @@ size_t mounts_of(pid_t pid, const store::Paths& paths) {
 size_t cgroups_of(const std::vector<std::string>& ids) {
     std::set<std::string> wanted(ids.begin(), ids.end());
     size_t count = 0;
-    for (auto it = std::filesystem::recursive_directory_iterator("/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied);
-         it != std::filesystem::recursive_directory_iterator(); ++it) {
-        std::error_code gone;
-        if (!it->is_directory(gone)) continue;
+    std::error_code gone;  // a folder of somebody else's may go while it is looked at
+    for (auto it = std::filesystem::recursive_directory_iterator("/sys/fs/cgroup", std::filesystem::directory_options::skip_permission_denied, gone);
+         !gone && it != std::filesystem::recursive_directory_iterator(); it.increment(gone)) {
+        std::error_code none;
+        if (!it->is_directory(none)) continue;
         const std::string name = it->path().filename();
         count += std::any_of(wanted.begin(), wanted.end(), [&](const std::string& id) { return name.find(id) != std::string::npos; });
         if (it.depth() > 4) it.disable_recursion_pending();
@@ -317,10 +318,10 @@ TEST_F(NothingLost, a_hundred_short_ones_leak_nothing) {
     if (rounds > 2)
         std::cout << "supervisor " << pss_before << " -> " << pss_of(one) << " KiB, guardian " << guard_pss_before << " -> " << pss_of(two) << " KiB, " << fds_before
                   << " -> " << count_fds(one) << " fds\n";
-    EXPECT_EQ(mounts_of(one, paths_), mounts_before);
-    EXPECT_EQ(mounts_of(::getpid(), paths_), own_mounts);
-    EXPECT_EQ(base::list_dir(paths_.netns_dir()).value().size(), spaces_before);
-    EXPECT_EQ(cgroups_of(all), 0u);
+    // At most as many: what the last of the warm ones had may have been on its way out when they were counted.
+    wait_for([&] { return mounts_of(one, paths_) <= mounts_before && mounts_of(::getpid(), paths_) <= own_mounts; }, "as few mounts as before");
+    wait_for([&] { return base::list_dir(paths_.netns_dir()).value().size() <= spaces_before; }, "as few network namespaces as before");
+    wait_for([&] { return cgroups_of(all) == 0; }, "the end of the control groups");
     wait_for([&] { return count_fds(one) <= fds_before && count_fds(two) <= guard_before; }, "as few fds as before");
     EXPECT_EQ(base::list_dir(paths_.containers()).value().size(), 2u);
     EXPECT_EQ(base::list_dir(paths_.containers_run()).value().size(), 2u);
