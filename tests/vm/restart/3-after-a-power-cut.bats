@@ -3,7 +3,7 @@ load ../lib
 @test "the boot's restore succeeded and everything is back" {
   is "$(systemctl is-active compose-restore)" active
   project stays
-  is "$(status always) $(status polite) $(status stopped) $(status once)" "running running exited exited"
+  is "$(status always) $(status polite) $(status stopped) $(status once)" "running running running exited"  # up started all of them before
   is "$(curl -sS http://127.0.0.1:18080/)" kept
   is "$(compose exec -T always cat /etc/c)" "a config's text"
   cd ../other; is "$(status a)" running
