@@ -65,7 +65,7 @@ template <class A, class V> void fields(A& archive, V& v, const ImageInfo& d) {
 }
 template <class A, class V> void fields(A& archive, V& v, const Mount& d) {
     F(type), F(source), F(target), F(read_only), F(anonymous), F(create_host_path), F(propagation), F(non_recursive),
-        F(read_only_non_recursive), F(selinux), F(no_copy), F(subpath), F(tmpfs_size), F(tmpfs_mode), F(tmpfs_options);
+        F(read_only_non_recursive), F(selinux), F(bind_options), F(no_copy), F(subpath), F(tmpfs_size), F(tmpfs_mode), F(tmpfs_options);
 }
 template <class A, class V> void fields(A& archive, V& v, const FileMount& d) {
     F(target), F(host_path), F(content), F(uid), F(gid), F(mode), F(secret);

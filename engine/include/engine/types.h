@@ -76,7 +76,7 @@ struct Mount {
     bool non_recursive = false;          ///< bind: without the mounts below
     bool read_only_non_recursive = false;
     std::string selinux;                 ///< "z" or "Z"
-    std::vector<std::string> bind_options;  ///< bind: nosuid, nodev, noexec, noatime, nosymfollow. Of a device's file, never stored
+    std::vector<std::string> bind_options;  ///< bind: nosuid, nodev, noexec, noatime, nosymfollow
     bool no_copy = false;                ///< volume: do not fill it from the image
     std::string subpath;                 ///< volume, image
     std::optional<int64_t> tmpfs_size;   ///< bytes

@@ -31,7 +31,7 @@ inline Mount mount() {
     Mount mount;
     mount.type = Mount::Type::image, mount.source = "s", mount.target = "/t", mount.read_only = true, mount.anonymous = true;
     mount.create_host_path = false, mount.propagation = "rslave", mount.non_recursive = true, mount.read_only_non_recursive = true;
-    mount.selinux = "z", mount.no_copy = true, mount.subpath = "a/b", mount.tmpfs_size = 7, mount.tmpfs_mode = 01777, mount.tmpfs_options = "size=1m";
+    mount.selinux = "z", mount.bind_options = {"nosuid"}, mount.no_copy = true, mount.subpath = "a/b", mount.tmpfs_size = 7, mount.tmpfs_mode = 01777, mount.tmpfs_options = "size=1m";
     return mount;
 }
 
