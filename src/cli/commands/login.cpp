@@ -24,19 +24,20 @@ void say_login(const std::string& text) { (void)base::write_all(STDERR_FILENO, t
 
 /// A line of the terminal; without an echo for what is secret.
 Result<std::string> line_of_terminal(const std::string& question, bool secret) {
-    say_login(question);
     termios before{};
     bool changed = secret && tcgetattr(STDIN_FILENO, &before) == 0;
     if (changed) {
         termios quiet = before;
         quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+        // Before the question: what is typed on it is neither shown nor thrown away.
         (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);  // ignored: it is seen then
     }
+    say_login(question);
     std::string line;
     char c;
     while (line.size() < 65536 && !interrupts::flag().load() && read(STDIN_FILENO, &c, 1) == 1 && c != '\n') line += c;
     if (changed) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);  // ignored: nothing helps then
+        (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before);  // ignored: nothing helps then
         say_login("\n");
     }
     if (interrupts::flag().load()) return fail(Code::interrupted, "interrupted");
