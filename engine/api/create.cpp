@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "image/reference.h"
 #include "runtime/resolve.h"
+#include "supervisor/removal.h"
 #include "volume/file_mounts.h"
 
 namespace engine::api {
@@ -147,6 +148,12 @@ Result<std::string> EngineImpl::create(const ContainerSpec& spec) { return std::
 std::vector<Result<std::string>> EngineImpl::create_many(const std::vector<ContainerSpec>& specs) {
     std::vector<Result<std::string>> results(specs.size(), Result<std::string>(std::string()));
     std::vector<std::optional<Draft>> drafts(specs.size());
+    // From before the default network is found or made until a row uses it, nobody drops it as unused.
+    std::optional<base::FileLock> kept;
+    if (std::any_of(specs.begin(), specs.end(), [](const ContainerSpec& spec) {
+            return spec.network_mode == "bridge" || spec.network_mode == "default" || (spec.network_mode.empty() && spec.endpoints.empty());
+        }))
+        kept = supervisor::keep_default_network(store().paths());
     std::map<std::string, ImageInfo> images;
     for (size_t i = 0; i < specs.size(); ++i) {
         auto draft = this->draft(specs[i], images);
@@ -198,6 +205,7 @@ std::vector<Result<std::string>> EngineImpl::create_many(const std::vector<Conta
             if (drafts[i]) give_up(i, committed.error());
     for (const auto& result : results)
         if (!result) {
+            kept.reset();
             drop_default_network();  // it may have been made for this one alone
             break;
         }

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -226,10 +225,6 @@ Status create_bridge(const NetworkInfo& network, const std::string& table) {
 Status remove_bridge(const NetworkInfo& network, const std::string& table) {
     if (!is_bridge(network) || network.bridge.empty()) return {};
     const std::string doing = "remove network " + base::quote(network.spec.name);
-    // Each waits for the kernel to have done with what it takes away, so the two wait side by side. The firewall is closed
-    // whatever becomes of the link: clean-up does not stop at the first failure.
-    Status closed;
-    std::thread firewall([&] { closed = close_network(table, network); });
     Status removed = [&]() -> Status {
         Netlink netlink = TRY(Netlink::open());
         auto index = netlink.index(network.bridge);
@@ -242,7 +237,9 @@ Status remove_bridge(const NetworkInfo& network, const std::string& table) {
         if (error != 0 && error != ENODEV) return base::fail_errno(doing + ": remove bridge " + base::quote(network.bridge), error);
         return {};
     }();
-    firewall.join();
+    // After the link, whose presence tells a guard of the rules that they are to be put back; and whatever became of it:
+    // clean-up does not stop at the first failure.
+    Status closed = close_network(table, network);
     if (!removed) return removed;
     return std::move(closed).context(doing);
 }

@@ -80,8 +80,18 @@ Status remove_container(const EngineOptions& options, store::Store& store, const
     return tries.result();
 }
 
+std::optional<base::FileLock> keep_default_network(const store::Paths& paths) {
+    if (!base::make_dirs(paths.locks(), 0700)) return std::nullopt;
+    auto lock = base::FileLock::acquire(paths.locks() + "/.default-network", true);
+    if (!lock) return std::nullopt;
+    return std::move(*lock);
+}
+
 Status drop_default_network(store::Store& store) {
     if (auto there = store.network(kDefaultNetwork); !there) return there.error().code == base::Code::not_found ? Status{} : Status(std::move(there.error()));
+    TRY_VOID(base::make_dirs(store.paths().locks(), 0700));
+    auto alone = base::FileLock::try_acquire(store.paths().locks() + "/.default-network");
+    if (!alone) return {};
     return store.transaction([&]() -> Status {
         auto network = store.network(kDefaultNetwork);
         if (!network) return network.error().code == base::Code::not_found ? Status{} : Status(std::move(network.error()));

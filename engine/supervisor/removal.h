@@ -1,8 +1,10 @@
 #pragma once
 // Taking a container away: what is left of it when it no longer runs. Used by the supervisor (auto_remove) and by commands.
+#include <optional>
 #include <string>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "engine/engine.h"
 #include "store/store.h"
 
@@ -18,7 +20,10 @@ base::Status remove_container(const EngineOptions& options, store::Store& store,
 
 /// The network of containers that name none: made with the first of them.
 constexpr const char* kDefaultNetwork = "bridge";
-/// Removes it when no container is left on it. Absent or in use: fine.
+/// While it is held, drop_default_network does nothing: for who finds or makes that network and has no container on it yet.
+/// Nothing when the lock cannot be had; then it may be dropped, and the creation fails.
+std::optional<base::FileLock> keep_default_network(const store::Paths& paths);
+/// Removes it when no container is left on it. Absent, in use, or kept: fine.
 base::Status drop_default_network(store::Store& store);
 
 }  // namespace engine::supervisor
