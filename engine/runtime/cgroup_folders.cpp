@@ -42,12 +42,13 @@ std::vector<std::string> existing_folders(const std::string& path) {
 }
 
 namespace {
-/// A new v1 cpuset is empty and takes no process.
-base::Status fill_cpuset(const std::string& folder) {
-    size_t slash = folder.rfind('/');
+/// A new v1 cpuset is empty and takes no process (ENOSPC). Its parent can be as new: made at this moment by another
+/// container that has not filled it yet, so the values come from the nearest group above that has some.
+base::Status fill_cpuset(const CgroupHierarchy& hierarchy, const std::string& path) {
     for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) {
-        if (!base::trim(read_cgroup_file(folder + file)).empty()) continue;
-        TRY_VOID(write_cgroup_file(folder + file, base::trim(read_cgroup_file(folder.substr(0, slash) + file))));
+        if (!base::trim(read_cgroup_file(hierarchy.mount_point + path + file)).empty()) continue;
+        if (size_t slash = path.rfind('/'); slash != 0) TRY_VOID(fill_cpuset(hierarchy, path.substr(0, slash)));
+        TRY_VOID(write_cgroup_file(hierarchy.mount_point + path + file, base::trim(read_cgroup_file(hierarchy.mount_point + path.substr(0, path.rfind('/')) + file))));
     }
     return {};
 }
@@ -78,7 +79,6 @@ void hand_down_to(const CgroupHierarchy& hierarchy, const std::string& path) {
 
 base::Status make_cgroup_folder(const CgroupHierarchy& hierarchy, const std::string& path) {
     std::string folder = hierarchy.mount_point + path;
-    bool cpuset = hierarchy.has("cpuset");
     if (::mkdir(folder.c_str(), 0755) != 0) {
         if (errno != EEXIST && errno != ENOENT) return base::fail_errno("make control group " + base::quote(folder));
         if (errno == ENOENT) {
@@ -96,7 +96,7 @@ base::Status make_cgroup_folder(const CgroupHierarchy& hierarchy, const std::str
         }
     }
     if (hierarchy.unified) hand_down_to(hierarchy, path);
-    return cpuset ? fill_cpuset(folder) : base::Status{};
+    return hierarchy.has("cpuset") ? fill_cpuset(hierarchy, path) : base::Status{};
 }
 
 base::Status write_cgroup_file(const std::string& path, std::string_view value) {

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "base/text.h"
 #include "kernel/runtime/box.h"
 #include "runtime/cgroup_folders.h"
@@ -136,6 +138,35 @@ TEST(ControlGroup, TheFilterOfVersionTwoIsTakenByTheKernelAndDecides) {
     int status = 0;
     ASSERT_EQ(::waitpid(child, &status, 0), child);
     EXPECT_EQ(runtime::exit_code(status), 0);
+}
+
+TEST(ControlGroup, ManyMadeAtOnceBelowANewGroupAllTakeProcesses) {
+    NEEDS_CONTAINERS();
+    if (!v1()) GTEST_SKIP() << "v1's cpuset starts empty";
+    for (int round = 0; round < 50; ++round) {
+        std::string parent = "/compose-test-new-" + std::to_string(::getpid()) + "-" + std::to_string(round);
+        std::vector<std::thread> makers;
+        std::vector<std::string> problems(4);
+        for (size_t i = 0; i < problems.size(); ++i)
+            makers.emplace_back([&, i] {
+                engine::Resources resources;
+                resources.pids = 100;
+                auto made = runtime::Cgroup::create(parent + "/inner/" + std::to_string(i), resources, {}, true);
+                pid_t child = made ? ::fork() : -1;
+                if (child == 0) ::pause(), ::_exit(0);
+                auto entered = made ? made->add(child) : base::Status{};
+                if (child > 0) ::kill(child, SIGKILL), ::waitpid(child, nullptr, 0);
+                if (!made) problems[i] = made.error().message();
+                if (!entered) problems[i] = entered.error().message();
+                if (made) (void)made->remove();
+            });
+        for (std::thread& maker : makers) maker.join();
+        for (const std::string& problem : problems) EXPECT_EQ(problem, "") << "round " << round;
+        for (const runtime::CgroupHierarchy& hierarchy : runtime::cgroup_hierarchies()) {
+            ::rmdir((hierarchy.mount_point + parent + "/inner").c_str());
+            ::rmdir((hierarchy.mount_point + parent).c_str());
+        }
+    }
 }
 
 TEST(ControlGroup, APathThatLeavesTheHierarchyIsRefused) {
