@@ -4,6 +4,8 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <cstring>
@@ -22,13 +24,17 @@ using base::Code;
 
 namespace {
 
+/// Between the containers of a machine a packet may be as large as IPv4 lets it, as on loopback: small writes gather in few packets.
+/// What leaves the machine goes by the default route, which keeps to Ethernet's size there. A smaller MTU that was asked for holds for both.
+constexpr uint32_t kInsideMtu = 65535, kOutsideMtu = 1500;
+
 /// One link to make: all that both ends need, computed before anything is done.
 struct Plug {
     const AttachRequest* request = nullptr;
     EndpointState state;  ///< completed
     Mac mac{};
     std::string host_name;
-    uint32_t mtu = 0;
+    uint32_t mtu = 0;  ///< 0: the parent's
     bool isolated = false;
 };
 
@@ -89,6 +95,7 @@ Result<Plug> plan_plug(const AttachRequest& request, const Netlink& inside, std:
     // Random, never reused: the name of a link in a namespace that is dying stays taken for a while.
     plug.host_name = "cv" + base::random_hex(12);
     plug.mtu = mtu_of(network);
+    if (plug.mtu == 0 && !is_macvlan(network)) plug.mtu = kInsideMtu;
     plug.isolated = !option_on(network, "com.docker.network.bridge.enable_icc", true);
     return plug;
 }
@@ -237,7 +244,7 @@ void put_inside_address(NetlinkBatch& batch, int index, const Address& address, 
     if (!address.v6) batch.put_address(IFA_BROADCAST, Prefix{address, length}.last());
 }
 
-void put_default_route(NetlinkBatch& batch, int index, const Address& gateway) {
+void put_default_route(NetlinkBatch& batch, int index, const Address& gateway, uint32_t link_mtu) {
     rtmsg header{};
     header.rtm_family = gateway.v6 ? AF_INET6 : AF_INET;
     header.rtm_table = RT_TABLE_MAIN;
@@ -247,6 +254,10 @@ void put_default_route(NetlinkBatch& batch, int index, const Address& gateway) {
     batch.begin(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof header);
     batch.put_address(RTA_GATEWAY, gateway);
     batch.put_u32(RTA_OIF, static_cast<uint32_t>(index));
+    if (link_mtu != kInsideMtu) return;
+    size_t metrics = batch.open(RTA_METRICS);
+    batch.put_u32(RTAX_MTU, kOutsideMtu);
+    batch.close(metrics);
 }
 
 /// The plug that gives the default route of a family.
@@ -290,7 +301,7 @@ Status finish_inside(Wave& wave) {
     for (bool v6 : {false, true})
         if (const Plug* plug = gateway_plug(wave.plugs, v6)) {
             put_default_route(batch, *wave.inside->index(plug->state.interface_name),
-                              TRY(Address::parse(v6 ? plug->state.gateway6 : plug->state.gateway4)));
+                              TRY(Address::parse(v6 ? plug->state.gateway6 : plug->state.gateway4)), plug->mtu);
             about.push_back("default route");
         }
     if (batch.empty()) return {};
@@ -393,6 +404,17 @@ Result<std::vector<EndpointState>> attach(int netns, const std::vector<AttachReq
     return states;
 }
 
+namespace {
+/// Of a link in the thread's namespace; 0: it is not there.
+uint32_t link_mtu(const std::string& name) {
+    ifreq request{};
+    if (name.size() >= sizeof request.ifr_name) return 0;
+    name.copy(request.ifr_name, name.size());
+    base::UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return fd && ::ioctl(fd.get(), SIOCGIFMTU, &request) == 0 ? static_cast<uint32_t>(request.ifr_mtu) : 0;
+}
+}  // namespace
+
 Status detach(int netns, const std::vector<EndpointState>& gone, const std::vector<EndpointState>& remaining) {
     return in_netns(netns, [&]() -> Status {
         Netlink inside = TRY(Netlink::open());
@@ -414,7 +436,7 @@ Status detach(int netns, const std::vector<EndpointState>& gone, const std::vect
                 const std::string& gateway = v6 ? endpoint.gateway6 : endpoint.gateway4;
                 auto index = inside.index(endpoint.interface_name);
                 if (gateway.empty() || !index) continue;
-                put_default_route(routes, *index, TRY(Address::parse(gateway)));
+                put_default_route(routes, *index, TRY(Address::parse(gateway)), link_mtu(endpoint.interface_name));
                 break;
             }
         if (!routes.empty())

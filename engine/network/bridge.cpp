@@ -13,6 +13,7 @@
 #include "network/firewall.h"
 #include "network/netlink.h"
 #include "network/network.h"
+#include "network/remove_link.h"
 
 namespace engine::network {
 
@@ -89,16 +90,28 @@ void put_bridge_kind(NetlinkBatch& batch) {
     batch.close(info);
 }
 
-void put_address(NetlinkBatch& batch, int index, const Address& address, const Prefix& subnet) {
+/// `type`: RTM_NEWADDR or RTM_DELADDR.
+void put_address(NetlinkBatch& batch, uint16_t type, int index, const Address& address, const Prefix& subnet) {
     ifaddrmsg header{};
     header.ifa_family = address.v6 ? AF_INET6 : AF_INET;
     header.ifa_prefixlen = static_cast<uint8_t>(subnet.length);
     header.ifa_flags = address.v6 ? IFA_F_NODAD : 0;
     header.ifa_index = static_cast<uint32_t>(index);
-    batch.begin(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof header);
+    batch.begin(type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_REPLACE : 0, &header, sizeof header);
     batch.put_address(IFA_LOCAL, address);
     batch.put_address(IFA_ADDRESS, address);
     if (!address.v6) batch.put_address(IFA_BROADCAST, subnet.last());
+}
+
+/// The host's addresses in the network.
+Status put_addresses(NetlinkBatch& batch, uint16_t type, int index, const NetworkInfo& network) {
+    for (bool v6 : {false, true}) {
+        const std::string& subnet_text = v6 ? network.subnet6 : network.subnet4;
+        const std::string& gateway_text = v6 ? network.gateway6 : network.gateway4;
+        if (subnet_text.empty() || gateway_text.empty()) continue;
+        put_address(batch, type, index, TRY(Address::parse(gateway_text)), TRY(Prefix::parse(subnet_text)));
+    }
+    return {};
 }
 
 Result<std::string> link_kind(Netlink& netlink, int index) {
@@ -208,13 +221,7 @@ Status create_bridge(const NetworkInfo& network, const std::string& table) {
     header.ifi_index = *index;
     header.ifi_flags = header.ifi_change = IFF_UP;
     rest.begin(RTM_NEWLINK, 0, &header, sizeof header);
-    for (bool v6 : {false, true}) {
-        const std::string& subnet_text = v6 ? network.subnet6 : network.subnet4;
-        const std::string& gateway_text = v6 ? network.gateway6 : network.gateway4;
-        if (subnet_text.empty() || gateway_text.empty()) continue;
-        Prefix subnet = TRY(Prefix::parse(subnet_text));
-        put_address(rest, *index, TRY(Address::parse(gateway_text)), subnet);
-    }
+    TRY_VOID(put_addresses(rest, RTM_NEWADDR, *index, network));
     auto errors = TRY(netlink.run(rest));
     for (int each : errors)
         if (each != 0 && each != EEXIST)
@@ -225,21 +232,20 @@ Status create_bridge(const NetworkInfo& network, const std::string& table) {
 Status remove_bridge(const NetworkInfo& network, const std::string& table) {
     if (!is_bridge(network) || network.bridge.empty()) return {};
     const std::string doing = "remove network " + base::quote(network.spec.name);
+    auto nft = Nft::open();
     Status removed = [&]() -> Status {
         Netlink netlink = TRY(Netlink::open());
         auto index = netlink.index(network.bridge);
         if (!index) return {};
+        // The addresses now: whoever chooses a subnet next must not find them.
         NetlinkBatch batch;
-        ifinfomsg header{};
-        header.ifi_index = *index;
-        batch.begin(RTM_DELLINK, 0, &header, sizeof header);
-        int error = TRY(netlink.run(batch))[0];
-        if (error != 0 && error != ENODEV) return base::fail_errno(doing + ": remove bridge " + base::quote(network.bridge), error);
-        return {};
+        TRY_VOID(put_addresses(batch, RTM_DELADDR, *index, network));
+        if (!batch.empty()) (void)TRY(netlink.run(batch));  // absent is fine
+        return remove_link(netlink, *index, network.bridge, nft ? nft->fd() : -1).context(doing);
     }();
     // After the link, whose presence tells a guard of the rules that they are to be put back; and whatever became of it:
     // clean-up does not stop at the first failure.
-    Status closed = close_network(table, network);
+    Status closed = nft ? close_network(*nft, table, network) : std::move(nft.error());
     if (!removed) return removed;
     return std::move(closed).context(doing);
 }

@@ -257,9 +257,8 @@ Status open_networks(const std::string& table_name, std::span<const NetworkInfo*
     }
 }
 
-Status close_network(const std::string& table_name, const NetworkInfo& network) {
+Status close_network(Nft& nft, const std::string& table_name, const NetworkInfo& network) {
     if (network.bridge.empty()) return {};
-    Nft nft = TRY(Nft::open());
     close_foreign(nft, network);
     NftTable table = engine_table(table_name);
     auto chains = TRY(nft.chains(table, {"forward"}));

@@ -33,7 +33,7 @@ base::Result<NftBatch> base_if_missing(Nft& nft, const NftTable& table);
 /// Idempotent; nothing is written when everything is there.
 base::Status open_networks(const std::string& table, std::span<const NetworkInfo* const> networks);
 /// Takes a network out again; absent is fine. The table goes with its last network.
-base::Status close_network(const std::string& table, const NetworkInfo& network);
+base::Status close_network(Nft& nft, const std::string& table, const NetworkInfo& network);
 
 /// `com.docker.network.bridge.enable_ip_masquerade` and the like: true unless "false" or "0".
 bool option_on(const NetworkInfo& network, const std::string& name, bool otherwise);

@@ -123,6 +123,7 @@ public:
     base::Result<bool> has_elements(const NftTable& table, const std::vector<std::pair<std::string, std::string>>& set_and_key);
     /// Names of the tables of a family.
     base::Result<std::vector<std::string>> tables(uint8_t family);
+    int fd() const { return netlink_.fd(); }
 
 private:
     explicit Nft(Netlink netlink) : netlink_(std::move(netlink)) {}

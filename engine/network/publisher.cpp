@@ -164,8 +164,9 @@ private:
             if (alive.empty()) return {};
             TRY_VOID(open_networks(table_.name, alive));
             // A network that was removed meanwhile: its link goes first, so either this sees it or its own end comes later.
+            Nft nft = TRY(Nft::open());
             for (const NetworkInfo* network : alive)
-                if (!netlink.index(network->bridge)) TRY_VOID(close_network(table_.name, *network));
+                if (!netlink.index(network->bridge)) TRY_VOID(close_network(nft, table_.name, *network));
             return verify();
         };
         if (auto done = all(); !done) base::log::warn("restore the firewall: " + done.error().message());

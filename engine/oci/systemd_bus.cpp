@@ -1,11 +1,11 @@
 // The calls to systemd over D-Bus. libsystemd is loaded when it is asked for: where systemd does not run it need not be there.
-#include <dlfcn.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstring>
 
+#include "base/library.h"
 #include "oci/systemd_unit.h"
 
 namespace engine::oci {
@@ -42,35 +42,26 @@ struct BusApi {
 };
 
 Result<const BusApi*> BusApi::load() {
-    void* library = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) {
-        const char* why = ::dlerror();
-        return base::fail(Code::unsupported, std::string("--systemd-cgroup needs libsystemd (Debian: apt-get install libsystemd0): ") + (why != nullptr ? why : "not found"));
-    }
+    base::Library library = TRY(base::Library::open({"libsystemd.so.0"}, "--systemd-cgroup needs libsystemd (Debian: apt-get install libsystemd0)"));
     static BusApi api;
-    std::string missing;
-    auto bind = [&](auto& to, const char* name) {
-        to = reinterpret_cast<std::remove_reference_t<decltype(to)>>(::dlsym(library, name));
-        if (to == nullptr) missing = name;
-    };
-    bind(api.create, "sd_bus_new");
-    bind(api.set_address, "sd_bus_set_address");
-    bind(api.start, "sd_bus_start");
-    bind(api.open_system, "sd_bus_open_system");
-    bind(api.close, "sd_bus_flush_close_unref");
-    bind(api.method_call, "sd_bus_message_new_method_call");
-    bind(api.append, "sd_bus_message_append");
-    bind(api.append_array, "sd_bus_message_append_array");
-    bind(api.open_container, "sd_bus_message_open_container");
-    bind(api.close_container, "sd_bus_message_close_container");
-    bind(api.read, "sd_bus_message_read");
-    bind(api.message_unref, "sd_bus_message_unref");
-    bind(api.call, "sd_bus_call");
-    bind(api.add_match, "sd_bus_add_match");
-    bind(api.process, "sd_bus_process");
-    bind(api.wait, "sd_bus_wait");
-    bind(api.error_free, "sd_bus_error_free");
-    if (!missing.empty()) return base::fail(Code::unsupported, "this libsystemd is too old: it has no " + missing);
+    library.bind(api.create, "sd_bus_new");
+    library.bind(api.set_address, "sd_bus_set_address");
+    library.bind(api.start, "sd_bus_start");
+    library.bind(api.open_system, "sd_bus_open_system");
+    library.bind(api.close, "sd_bus_flush_close_unref");
+    library.bind(api.method_call, "sd_bus_message_new_method_call");
+    library.bind(api.append, "sd_bus_message_append");
+    library.bind(api.append_array, "sd_bus_message_append_array");
+    library.bind(api.open_container, "sd_bus_message_open_container");
+    library.bind(api.close_container, "sd_bus_message_close_container");
+    library.bind(api.read, "sd_bus_message_read");
+    library.bind(api.message_unref, "sd_bus_message_unref");
+    library.bind(api.call, "sd_bus_call");
+    library.bind(api.add_match, "sd_bus_add_match");
+    library.bind(api.process, "sd_bus_process");
+    library.bind(api.wait, "sd_bus_wait");
+    library.bind(api.error_free, "sd_bus_error_free");
+    TRY_VOID(library.complete("this libsystemd is too old"));
     return &api;
 }
 

@@ -217,7 +217,7 @@ base::Status Cgroup::freeze() const {
             if (left <= 0) break;
             char sink[256];
             (void)!::pread(events.get(), sink, sizeof sink, 0);
-            if (keyed_value(read_cgroup_file(folder + "/cgroup.events"), "frozen") == 1) return {};
+            if (keyed_value(read_cgroup_file(folder + "/cgroup.events"), "frozen") == 1 || !base::exists(folder)) return {};
             pollfd wait{events.get(), POLLPRI, 0};
             ::poll(&wait, 1, static_cast<int>(left));
         }
@@ -228,7 +228,8 @@ base::Status Cgroup::freeze() const {
         if (wait_for_state(seconds(10), [&] {
                 if (read_cgroup_file(state).starts_with("FROZEN")) return true;
                 (void)write_cgroup_file(state, "FROZEN");
-                return read_cgroup_file(state).starts_with("FROZEN");
+                // Gone: the supervisor removed it at the same moment, so nothing is in it.
+                return read_cgroup_file(state).starts_with("FROZEN") || !base::exists(state);
             }))
             return {};
     }

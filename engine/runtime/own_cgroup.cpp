@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 
 #include "runtime/cgroup_folders.h"
@@ -16,13 +17,18 @@ bool tracks_sessions(const CgroupHierarchy& hierarchy) { return hierarchy.unifie
 
 }  // namespace
 
-void enter_own_cgroup() {
+void enter_own_cgroup(pid_t pid) {
     for (const CgroupHierarchy& hierarchy : cgroup_hierarchies()) {
         if (!tracks_sessions(hierarchy)) continue;
         // Somebody who leaves may remove the group in between.
         for (int attempt = 0; attempt < 16; ++attempt)
-            if (!make_cgroup_folder(hierarchy, kOwnGroup) || write_cgroup_file(hierarchy.mount_point + kOwnGroup + "/cgroup.procs", "0")) break;
+            if (!make_cgroup_folder(hierarchy, kOwnGroup) || write_cgroup_file(hierarchy.mount_point + kOwnGroup + "/cgroup.procs", std::to_string(pid))) break;
     }
+}
+
+void enter_own_cgroup_before_others() {
+    static std::atomic<bool> there = false;
+    if (!there.exchange(true) || cgroup_version() == CgroupVersion::v1) enter_own_cgroup();
 }
 
 void leave_own_cgroup() {

@@ -12,8 +12,9 @@ namespace {
 
 base::Error sql_error(sqlite3* db, std::string what) {
     int code = sqlite3_errcode(db);
-    base::Error error = base::fail(base::Code::internal, std::move(what) + ": " + sqlite3_errmsg(db));
-    if (code == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR && sqlite3_system_errno(db) == ENOSPC)) error.code = base::Code::no_space;
+    const bool full = code == SQLITE_FULL || ((code & 0xff) == SQLITE_IOERR && sqlite3_system_errno(db) == ENOSPC);
+    base::Error error = base::fail(base::Code::internal, std::move(what) + ": " + (full ? "no space left on device" : sqlite3_errmsg(db)));
+    if (full) error.code = base::Code::no_space;
     if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN || code == SQLITE_PERM) error.code = base::Code::permission;
     if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB) error.code = base::Code::corrupt;
     if (code == SQLITE_CONSTRAINT) error.code = base::Code::conflict;

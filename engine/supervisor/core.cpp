@@ -72,28 +72,35 @@ base::Status Core::keep(const std::string& id, const Launched& launched) {
     message.set_id(id);
     const std::array<int, kSentFds> all{launched.process.fd(), channels.in.get(), channels.out.get(), channels.err.get(), channels.terminal.get(),
                                         channels.terminal_pipe.get(), launched.go};
-    int fds[kSentFds];
+    if (!tell_guardian(message, all)) return base::fail(base::Code::interrupted, "the supervisor's guardian was killed");
+    return {};
+}
+
+bool Core::tell_guardian(GuardMessage& message, std::span<const int> fds) {
+    int open[kSentFds];
     size_t count = 0;
-    for (uint32_t i = 0; i < kSentFds; i++) {
-        if (all[i] < 0) continue;
+    for (uint32_t i = 0; i < fds.size(); i++) {
+        if (fds[i] < 0) continue;
         message.fd_mask |= 1u << i;
-        fds[count++] = all[i];
+        open[count++] = fds[i];
     }
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kSentFds)] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof open)] = {};
     iovec data{&message, sizeof message};
     msghdr header{};
     header.msg_iov = &data;
     header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-    cmsghdr* rights = CMSG_FIRSTHDR(&header);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
-    std::memcpy(CMSG_DATA(rights), fds, sizeof(int) * count);
+    if (count != 0) {
+        header.msg_control = control;
+        header.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        cmsghdr* rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        std::memcpy(CMSG_DATA(rights), open, sizeof(int) * count);
+    }
     while (::sendmsg(link_.get(), &header, MSG_NOSIGNAL) < 0)
-        if (errno != EINTR) return base::fail(base::Code::interrupted, "the supervisor's guardian was killed");
-    return {};
+        if (errno != EINTR) return false;
+    return true;
 }
 
 void Core::tell_guardian(GuardMessage::Type type, const Unit& unit, pid_t pid) {
@@ -101,7 +108,7 @@ void Core::tell_guardian(GuardMessage::Type type, const Unit& unit, pid_t pid) {
     message.type = type;
     message.pid = pid;
     message.set_id(unit.id);
-    (void)::send(link_.get(), &message, sizeof message, MSG_NOSIGNAL);  // a guardian that is gone is noticed by its end of file
+    (void)tell_guardian(message, {});  // a guardian that is gone is noticed by its end of file
 }
 
 void Core::link_ready() {
@@ -134,20 +141,7 @@ base::Status Core::hand_over(const std::string& program) {
 void Core::go_over() {
     GuardMessage message;
     message.type = GuardMessage::renew;
-    const int fd = next_program_.get();
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-    iovec data{&message, sizeof message};
-    msghdr header{};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    cmsghdr* rights = CMSG_FIRSTHDR(&header);
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    if (::sendmsg(link_.get(), &header, MSG_NOSIGNAL) < 0) base::log::error("go over to another program: " + base::errno_text(errno));
+    if (!tell_guardian(message, std::array{next_program_.get()})) base::log::error("go over to another program: " + base::errno_text(errno));
     ::_exit(0);
 }
 
@@ -515,6 +509,8 @@ void supervisor_main(SupervisorArguments arguments) {
         files.rlim_cur = files.rlim_max;
         (void)::setrlimit(RLIMIT_NOFILE, &files);
     }
+    // The table of descriptors grows now: in a process with threads the kernel waits for an RCU grace period each time.
+    if (const int high = ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(std::min<rlim_t>(files.rlim_cur, 2048)) - 1); high >= 0) ::close(high);
     base::log::to_file(arguments.paths.group_dir(arguments.group) + "/supervisor.log");
     Core* core = new Core(arguments.paths, arguments.group, arguments.table, std::move(arguments.link), std::move(arguments.listen), arguments.guardian);
     auto ended = core->run();

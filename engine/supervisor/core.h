@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -149,6 +150,7 @@ private:
     void guardian_gone();
     base::Status keep(const std::string& id, const Launched& launched);  ///< any thread
     void tell_guardian(GuardMessage::Type type, const Unit& unit, pid_t pid);
+    bool tell_guardian(GuardMessage& message, std::span<const int> fds);  ///< fds: by the bit of the mask, -1 for none; false: it is gone
     void each_round();
     base::Status flush();
     void forget_unstored();

@@ -480,10 +480,16 @@ std::optional<GuardianArguments> parse_guardian_argv(int argc, char** argv) {
 void guardian_main(GuardianArguments arguments) {
     if (arguments.listen_fd < 0) {
         // Freshly started by a command: away from it.
-        pid_t child = ::fork();
-        if (child != 0) ::_exit(child < 0 ? 1 : 0);
         ::setsid();
-        runtime::enter_own_cgroup();
+        pid_t child = ::fork();
+        if (child != 0) {
+            // The move takes its time, and no container runs before the supervisor has made its own (Starter::run).
+            (void)::syscall(SYS_close_range, 3, ~0u, 0);
+            (void)!::chdir("/");
+            if (child > 0) runtime::enter_own_cgroup(child);
+            ::_exit(child < 0 ? 1 : 0);
+        }
+        ::setsid();
         arguments.listen_fd = listen_at(arguments.paths, arguments.group);
         if (arguments.listen_fd < 0) ::_exit(1);
     }

@@ -5,11 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <thread>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "image/rootfs.h"
+#include "runtime/own_cgroup.h"
 #include "supervisor/root_layers.h"
 #include "volume/file_mounts.h"
 
@@ -101,23 +104,36 @@ void Starter::run(std::vector<StartItem>& items) {
         item.status = resolve();
         if (item.status) good.push_back(&item);
     }
+    // The network is made by this thread alone; roots and control groups beside it.
+    std::thread own_group(runtime::enter_own_cgroup_before_others);
+    std::vector<std::optional<Result<Prepared>>> prepared(items.size());
+    std::atomic<size_t> next{0};
+    auto prepare_some = [&] {
+        for (size_t i = next++; i < items.size(); i = next++)
+            if (std::find(good.begin(), good.end(), &items[i]) != good.end()) prepared[i].emplace(prepare(items[i]));
+    };
+    std::thread helper(prepare_some);
     set_up_networks(good);
     for (auto* item : good)
         if (item->status && !item->keep_network) item->status = reserve_ports(*item);
     publish(good);
     store_endpoints(good);
+    prepare_some();
+    helper.join();
+    own_group.join();
 
     std::vector<std::optional<runtime::Starting>> starting(items.size());
     const size_t threads = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 4);
     in_parallel(items.size(), items.size() > 1 ? threads : 1, [&](size_t i) {
         if (!items[i].status) return;
-        auto begun = begin(items[i]);
+        auto begun = *prepared[i] ? begin(items[i], std::move(**prepared[i])) : std::move(prepared[i]->error());
         if (begun) {
             if (*begun) starting[i].emplace(std::move(**begun));
         } else {
             items[i].status = std::move(begun.error());
         }
     });
+    prepared.clear();
     for (size_t i = 0; i < items.size(); i++) {
         StartItem& item = items[i];
         if (starting[i]) {
@@ -133,36 +149,44 @@ void Starter::run(std::vector<StartItem>& items) {
     }
 }
 
-/// One process: root, mounts, files, control group, plan, clone.
-Result<std::optional<runtime::Starting>> Starter::begin(StartItem& item) {
+Result<Starter::Prepared> Starter::prepare(StartItem& item) {
     const ContainerInfo& info = item.info;
     const ContainerSpec& spec = info.spec;
-    auto parts = TRY(image(spec.image_id));
-    runtime::LaunchInput input;
-    input.container = &info;
-    input.image = &item.image;
-
+    Prepared out;
+    out.image = TRY(image(spec.image_id));
+    const ImageParts& parts = *out.image;
     const std::string upper = paths_.container_upper(info.id), work = paths_.container_work(info.id);
-    if (!base::exists(upper) || !base::exists(work)) TRY_VOID(image::make_upper(parts->layers, upper, work));
-    if (parts->lower.size() == parts->layers.size()) {
+    if (!base::exists(upper) || !base::exists(work)) TRY_VOID(image::make_upper(parts.layers, upper, work));
+    if (parts.lower.size() == parts.layers.size()) {
         // The runtime makes missing mount points itself; this file is ours.
         base::UniqueFd marker(::open((upper + "/.dockerenv").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0755));
     }
-    input.root = TRY(image::mount_overlay(parts->lower, upper, work));
+    runtime::LaunchInput& input = out.input;
+    input.container = &info;
+    input.image = &item.image;
+    input.root = TRY(image::mount_overlay(parts.lower, upper, work));
     input.mounts = TRY(resolve_mounts(info, input.root.get()));
-    input.files = TRY(write_network_files(item));
     for (auto& file : TRY(volume::resolve_files(paths_, info))) input.files.push_back({file.target, file.host_path, file.read_only});
-
-    std::vector<base::UniqueFd> held;
-    input.join = TRY(join_fds(info, held));
     auto devices = TRY(runtime::device_rules(spec));
-    auto cgroup = TRY(runtime::Cgroup::create(runtime::cgroup_path(info), spec.resources, devices, runtime::needs_every_group(spec)));
-    input.cgroup = &cgroup;
+    out.cgroup = TRY(runtime::Cgroup::create(runtime::cgroup_path(info), spec.resources, devices, runtime::needs_every_group(spec)));
     input.bundle_dir = paths_.container_run(info.id) + "/bundle";
     input.cache_dir = paths_.root + "/cache/seccomp";
     if (spec.resources.memory > 0) {
-        if (auto events = cgroup.oom_events()) item.oom_events = std::move(*events);
+        if (auto events = out.cgroup->oom_events()) item.oom_events = std::move(*events);
     }
+    return out;
+}
+
+/// One process: files of the network, plan, clone.
+Result<std::optional<runtime::Starting>> Starter::begin(StartItem& item, Prepared prepared) {
+    const ContainerInfo& info = item.info;
+    const ContainerSpec& spec = info.spec;
+    runtime::LaunchInput input = std::move(prepared.input);
+    input.cgroup = &*prepared.cgroup;
+    auto network_files = TRY(write_network_files(item));
+    input.files.insert(input.files.begin(), std::make_move_iterator(network_files.begin()), std::make_move_iterator(network_files.end()));
+    std::vector<base::UniqueFd> held;
+    input.join = TRY(join_fds(info, held));
 
     Channels& channels = item.channels;
     base::UniqueFd in, out, err;  // the container's ends

@@ -111,7 +111,14 @@ private:
     base::Status reserve_ports(StartItem& item);
     void publish(const std::vector<StartItem*>& items);
     void store_endpoints(const std::vector<StartItem*>& items);
-    base::Result<std::optional<runtime::Starting>> begin(StartItem& item);
+    /// The part of a start that needs no network: root, mounts, control group.
+    struct Prepared {
+        std::shared_ptr<const ImageParts> image;
+        runtime::LaunchInput input;
+        std::optional<runtime::Cgroup> cgroup;
+    };
+    base::Result<Prepared> prepare(StartItem& item);
+    base::Result<std::optional<runtime::Starting>> begin(StartItem& item, Prepared prepared);
     /// By another OCI runtime; the process runs when this returns.
     base::Status begin_foreign(StartItem& item, const oci::ForeignRuntime& foreign, runtime::LaunchInput& input);
     base::Result<std::vector<runtime::ResolvedMount>> resolve_mounts(const ContainerInfo& container, int root_fd);

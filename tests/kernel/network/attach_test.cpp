@@ -103,7 +103,9 @@ base::NetnsFd outside(const std::string& dir) {
     // A table of its own: for the engine under test this is a foreign link.
     EXPECT_TRUE(create_bridge(uplink, "other"));
     EXPECT_TRUE(attach(netns->get(), {joining(uplink, "10.9.0.2")}, "other"));
-    EXPECT_TRUE(close_network("other", uplink));
+    auto nft = Nft::open();
+    EXPECT_TRUE(nft);
+    EXPECT_TRUE(close_network(*nft, "other", uplink));
     return std::move(*netns);
 }
 
@@ -302,6 +304,36 @@ TEST(Attach, icc_off_keeps_members_apart) {
         EchoServer server(b.netns.get(), "0.0.0.0", 80);
         EXPECT_EQ(ask(a.netns.get(), "172.17.0.3", 80, 300), "");
         EXPECT_EQ(ask(-1, "172.17.0.3", 80), "172.17.0.1");
+    });
+}
+
+/// What the kernel would send in one packet from a namespace (-1: the host's) to an address (ip(7), IP_MTU).
+int path_mtu(int netns, const char* address) {
+    int mtu = -1;
+    auto look = [&]() -> Status {
+        base::UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(9);
+        inet_pton(AF_INET, address, &to.sin_addr);
+        socklen_t size = sizeof mtu;
+        if (connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0 || getsockopt(fd.get(), IPPROTO_IP, IP_MTU, &mtu, &size) != 0)
+            return base::fail_errno("path MTU");
+        return {};
+    };
+    EXPECT_TRUE(netns < 0 ? look() : in_netns(netns, look));
+    return mtu;
+}
+
+TEST(Attach, packets_are_large_between_containers_and_ethernets_to_the_outside) {
+    fresh::host([](const std::string& dir) {
+        NetworkInfo net = made("n"), small = made("small", {net}, [](NetworkSpec& spec) { spec.driver_options["com.docker.network.driver.mtu"] = "1400"; });
+        Sandbox a = sandbox(dir, "a", {joining(net, "172.17.0.2")}), b = sandbox(dir, "b", {joining(small, "172.18.0.2")});
+        EXPECT_EQ(path_mtu(a.netns.get(), "172.17.0.3"), 65535);
+        EXPECT_EQ(path_mtu(a.netns.get(), "198.51.100.1"), 1500);
+        EXPECT_EQ(path_mtu(b.netns.get(), "172.18.0.3"), 1400);
+        EXPECT_EQ(path_mtu(b.netns.get(), "198.51.100.1"), 1400);
+        EXPECT_EQ(path_mtu(-1, "172.17.0.2"), 65535) << "the bridge goes along";
     });
 }
 
