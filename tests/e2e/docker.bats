@@ -48,7 +48,14 @@ docker() { timeout 90 docker "$@"; }
   docker run -d --name first box:1 sh -c 'trap "echo bye; exit 0" TERM; while :; do sleep 0.1; done'
   run -4 docker exec -u 1000 -e A=b first sh -c 'id -u; echo $A; exit 4'
   is "$output" 1000$'\n'b
-  run -127 docker exec first nosuch
+  # 127, and 126 with Docker 20.10: as with runc
+  docker run -d --name other --runtime runc box:1 sleep 1000
+  run docker exec other nosuch
+  theirs=$status
+  run docker exec first nosuch
+  is "$status" "$theirs"
+  has "$output" "executable file not found"
+  docker rm -f other
   run -0 timeout 90 "$BATS_TEST_DIRNAME/terminal" 33 101 docker exec -it first tty </dev/null
   has "$output" /dev/pts/
   docker pause first
