@@ -1,6 +1,7 @@
 #include "log/log_cursor.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -112,9 +113,15 @@ Result<bool> LogCursor::read_more(Segment& segment) {
 
 Result<bool> LogCursor::refresh() {
     bool found = false;
-    // New segments first: once one is there, the one before is complete.
-    for (uint32_t number : segment_numbers(folder_))
-        if (number > last_number_ && TRY(open_segment(number))) found = true;
+    // New segments first: once one is there, the one before is complete. Numbers follow each other, so the folder is looked through only
+    // at first and where rotation has taken away more than was seen.
+    struct stat last {};
+    if (segments_.empty() || ::fstat(segments_.back().index.get(), &last) != 0 || last.st_nlink == 0) {
+        for (uint32_t number : segment_numbers(folder_))
+            if (number > last_number_ && TRY(open_segment(number))) found = true;
+    } else {
+        while (TRY(open_segment(last_number_ + 1))) found = true;
+    }
     for (Segment& segment : segments_)
         if (TRY(read_more(segment))) found = true;
     return found;

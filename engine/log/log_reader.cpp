@@ -105,11 +105,23 @@ public:
             const bool more = drain();
             if (fds[1].revents != 0 && follow_.woken) follow_.woken();
             if (ready <= 0 || fds[1].revents != 0) return true;
-            if (more) return false;
+            if (!more) continue;
+            gather();
+            return false;
         }
     }
 
 private:
+    /// One piece after the other: the next ones come together. The first after a pause is passed on at once.
+    void gather() {
+        using std::chrono::steady_clock;
+        constexpr auto kPause = std::chrono::milliseconds(2);
+        if (steady_clock::now() - last_ < 2 * kPause) {
+            timespec pause{0, std::chrono::nanoseconds(kPause).count()};
+            ::nanosleep(&pause, nullptr);
+        }
+        last_ = steady_clock::now();
+    }
     /// Whether an index was written to, or a file has come: bytes count once their record is there.
     bool drain() {
         bool more = false;
@@ -124,6 +136,8 @@ private:
                 more = more || event.mask != IN_MODIFY || name.ends_with(".idx");
                 at += sizeof event + event.len;
             }
+            // A further event would have had room.
+            if (static_cast<size_t>(n) + sizeof(inotify_event) + NAME_MAX + 1 <= sizeof buffer) return more;
         }
     }
     Status watch() {
@@ -137,6 +151,7 @@ private:
     const Follow& follow_;
     base::UniqueFd inotify_;
     bool watching_ = false;
+    std::chrono::steady_clock::time_point last_{};
 };
 
 Result<LogCursor::Start> start_of(LogCursor& cursor, const LogOptions& options, const Follow& follow) {

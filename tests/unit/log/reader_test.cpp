@@ -242,8 +242,8 @@ TEST_F(LogFolder, a_follower_gets_every_line_over_rotations_and_ends_when_nothin
         // The reader holds what it has seen open; a writer that runs rings round it would rotate unseen segments away.
         while (static_cast<size_t>(i) > count.load() + 1000) ::sched_yield();
     }
-    live = false;
     put("the last\n");
+    live = false;
     reader.join();
     ASSERT_EQ(got.size(), 20'001u);
     for (int i = 0; i < 20'000; i++) ASSERT_EQ(got[static_cast<size_t>(i)], "line " + std::to_string(i));
