@@ -68,6 +68,8 @@ std::vector<Remark> remarks(const ContainerSpec& spec) {
             if (label != "disable")
                 out.push_back({"security_opt", "label=" + base::printable(label) + " has no effect: labels of SELinux are not set by this engine, ignored"});
     }
+    if (!spec.userns_mode.empty() && spec.userns_mode != "host")
+        out.push_back({"userns_mode", base::quote(spec.userns_mode) + " has no effect: users are not remapped by this engine (nor by Docker without userns-remap), ignored"});
     runtime::cgroup_version() == CgroupVersion::v1 ? v1_remarks(spec.resources, out) : v2_remarks(spec.resources, out);
     return out;
 }

@@ -211,7 +211,6 @@ Result<json::object> bundle_config(const BundleInput& input) {
     const ContainerSpec& spec = writer.spec;
     if (spec.privileged) return base::fail(Code::unsupported, "privileged with another runtime is not supported");
     if (!spec.device_requests.empty()) return base::fail(Code::unsupported, "gpus and CDI devices with another runtime are not supported");
-    if (!spec.userns_mode.empty() && spec.userns_mode != "host") return base::fail(Code::unsupported, "userns_mode " + base::quote(spec.userns_mode) + ": only \"host\" is there");
     json::object out;
     out["ociVersion"] = "1.0.2";
     out["process"] = TRY(writer.process());

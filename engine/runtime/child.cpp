@@ -178,9 +178,17 @@ struct Child {
         return raw(SYS_mount_setattr, tree, p(""), static_cast<long>(AT_EMPTY_PATH | flags), p(&attributes), sizeof attributes);
     }
 
+    static bool begins(const char* text, const char* with) {
+        while (*with != 0 && *text == *with) text++, with++;
+        return *with == 0;
+    }
+
     long new_filesystem(const char* type, const char* options, uint64_t attributes) const {
         long context = raw(SYS_fsopen, p(type), FSOPEN_CLOEXEC);
         if (context < 0) return context;
+        // What mount and df show in the first column: the type's name, as runc's mounts do, unless the options begin with another.
+        if (!begins(options, "source"))
+            if (long error = raw(SYS_fsconfig, context, FSCONFIG_SET_STRING, p("source"), p(type), 0); error < 0) return error;
         while (*options != 0) {
             const char* value = options + length(options) + 1;
             long error = *value != 0 ? raw(SYS_fsconfig, context, FSCONFIG_SET_STRING, p(options), p(value), 0)

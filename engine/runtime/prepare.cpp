@@ -22,8 +22,6 @@ constexpr const char* kInitTarget = "/sbin/docker-init";
 /// Which namespaces are made anew by clone; the rest is joined by steps or is the host's.
 Result<uint64_t> clone_flags(const LaunchInput& input) {
     const ContainerSpec& spec = input.container->spec;
-    if (!spec.userns_mode.empty() && spec.userns_mode != "host")
-        return base::fail(Code::unsupported, "userns_mode " + base::quote(spec.userns_mode) + ": only \"host\" is there; remapped user namespaces are not");
     if (!spec.isolation.empty() && spec.isolation != "default") return base::fail(Code::unsupported, "isolation " + base::quote(spec.isolation) + " is for Windows");
     auto joined = [](const std::string& mode, int fd, const char* what) -> Result<bool> {
         bool other = mode.starts_with("container:") || mode.starts_with("service:");
@@ -92,7 +90,10 @@ Result<LaunchPlan> prepare(LaunchInput input) {
         plan.argv = std::move(argv);
     }
     plan.env = resolved.env;
-    if (!env_value(plan.env, "HOME")) plan.env.push_back("HOME=" + identity.home);
+    if (!env_value(plan.env, "HOME")) {
+        auto mounted = TRY(mounted_home(input.mounts, identity.uid));
+        plan.env.push_back("HOME=" + mounted.value_or(identity.home));
+    }
 
     std::vector<ResolvedMount> mounts = std::move(input.mounts);
     input.mounts.clear();

@@ -11,6 +11,8 @@
 
 namespace engine::runtime {
 
+struct ResolvedMount;
+
 struct Resolved {
     std::vector<std::string> argv;  ///< entrypoint + command
     std::vector<std::string> env;   ///< PATH, HOSTNAME, TERM (tty), image, spec; HOME is added once the user is known
@@ -48,5 +50,8 @@ base::Result<Identity> find_user(std::string_view user, const std::vector<std::s
                                  std::string_view group);
 /// The same with /etc/passwd and /etc/group of a root: opened inside it, regular files only, never blocking, at most 8 MiB.
 base::Result<Identity> find_user_in_root(int root, std::string_view user, const std::vector<std::string>& group_add);
+/// HOME by the passwd file that a mount on /etc or /etc/passwd puts in the image's place, as the process will find it (runc's rule); "/"
+/// where it does not name the user, nullopt without such a mount. Names of users and groups are the image's (Docker's rule).
+base::Result<std::optional<std::string>> mounted_home(const std::vector<ResolvedMount>& mounts, uint32_t uid);
 
 }  // namespace engine::runtime

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "runtime/launch.h"
 #include "runtime/resolve.h"
 
 namespace engine::runtime {
@@ -165,6 +166,33 @@ Result<Identity> find_user(std::string_view user, const std::vector<std::string>
     // Docker always sets the primary group among the supplementary ones, so that dropping it is a no-op (moby CVE-2022-36109).
     if (std::find(out.groups.begin(), out.groups.end(), out.gid) == out.groups.end()) out.groups.insert(out.groups.begin(), out.gid);
     return out;
+}
+
+Result<std::optional<std::string>> mounted_home(const std::vector<ResolvedMount>& mounts, uint32_t uid) {
+    std::optional<std::string> passwd;
+    bool file_itself = false;
+    for (const ResolvedMount& each : mounts) {
+        const bool is_file = each.mount.target == "/etc/passwd";
+        if ((!is_file && (each.mount.target != "/etc" || file_itself)) || (is_file && each.mount.type == Mount::Type::tmpfs)) continue;
+        file_itself = is_file;
+        passwd.emplace();
+        if (each.mount.type == Mount::Type::tmpfs || (!each.tree && !each.mount.subpath.empty())) continue;
+        base::UniqueFd opened;
+        if (!each.tree) opened = TRY(base::open_at(AT_FDCWD, each.host_path, O_PATH));
+        const int tree = each.tree ? each.tree.get() : opened.get();
+        if (!is_file) {
+            passwd = TRY(read_small(tree, "passwd"));
+            continue;
+        }
+        struct stat info{};
+        if (::fstat(tree, &info) != 0) return base::fail_errno("stat the mount of /etc/passwd");
+        if (!S_ISREG(info.st_mode)) continue;
+        auto file = TRY(base::open_at(AT_FDCWD, base::proc_path(tree), O_RDONLY | O_NONBLOCK));
+        passwd = TRY(base::read_all(file.get(), kFileLimit).context("read the mount of /etc/passwd"));
+    }
+    if (!passwd) return std::optional<std::string>();
+    auto entry = find_passwd(*passwd, [&](const PasswdEntry& candidate) { return candidate.uid == uid; });
+    return std::optional<std::string>(entry && !entry->home.empty() ? std::string(entry->home) : "/");
 }
 
 Result<Identity> find_user_in_root(int root, std::string_view user, const std::vector<std::string>& group_add) {

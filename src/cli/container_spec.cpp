@@ -148,6 +148,7 @@ Result<AskedContainer> asked_container(Context& context, engine::Engine& engine,
     spec.ipc_mode = arguments.text("ipc");
     spec.uts_mode = arguments.text("uts");
     spec.userns_mode = arguments.text("userns");
+    if (!spec.userns_mode.empty() && spec.userns_mode != "host") return fail(Code::invalid, "--userns: invalid USER mode: " + base::quote(spec.userns_mode));
     spec.cgroup_mode = arguments.text("cgroupns");
     spec.cgroup_parent = arguments.text("cgroup-parent");
     spec.runtime = arguments.text("runtime");

@@ -95,6 +95,7 @@ engine::ContainerSpec machine_part(const Service& service) {
     engine::ContainerSpec spec;
     spec.privileged = service.privileged;
     spec.security_opt = service.security_opt;
+    spec.userns_mode = service.userns_mode;
     add_limits(spec, service);
     return spec;
 }

@@ -18,6 +18,19 @@ hh
   is "$(compose exec -T -u 0 a sh -c 'tr "\0" " " </proc/1/cmdline | grep -c -- "-- sleep 1000"')" 1
 }
 
+@test "HOME is by the passwd file that a mount puts in the image's place" {
+  mkdir etc; echo 'me:x:4242:4242::/home/me:/bin/sh' | tee passwd >etc/passwd
+  yaml <<'Y'
+services:
+  a: {image: "@IMAGE@", user: "4242", command: [sh, -c, "echo $$HOME"], volumes: ["./passwd:/etc/passwd:ro"]}
+  b: {image: "@IMAGE@", user: "4242", command: [sh, -c, "echo $$HOME"], volumes: ["./etc:/etc"]}
+  c: {image: "@IMAGE@", user: "4242", command: [sh, -c, "echo $$HOME"]}
+  d: {image: "@IMAGE@", user: "7", command: [sh, -c, "echo $$HOME"], volumes: ["./passwd:/etc/passwd:ro"]}
+  e: {image: "@IMAGE@", user: "4242", command: [sh, -c, "echo $$HOME"], environment: {HOME: /asked}, volumes: ["./passwd:/etc/passwd:ro"]}
+Y
+  for pair in a=/home/me b=/home/me c=/ d=/ e=/asked; do is "$(compose run --rm -T "${pair%=*}")" "${pair#*=}"; done
+}
+
 @test "rights: capabilities, privileged, no-new-privileges, seccomp by file, read-only root, devices" {
   echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":13}]}' >profile.json
   yaml <<'Y'
@@ -106,15 +119,17 @@ services:
     command: "true"
     security_opt: ["apparmor=nosuch", "label=user:x"]
     oom_kill_disable: true
+    userns_mode: keep-id
 Y
   run compose up -d
+  has "$output" 'compose.yaml:7:18: service "a": userns_mode "keep-id" has no effect'
   has "$output" 'compose.yaml:6:23: service "a": oom_kill_disable'
   has "$output" 'compose.yaml:5:19: service "a": security_opt label=user:x has no effect'
   [[ -e /sys/module/apparmor ]] || has "$output" 'compose.yaml:5:19: service "a": security_opt apparmor=nosuch has no effect'
 }
 
 @test "what this system has not is refused by its name" {
-  for attribute in 'userns_mode: "1000"' 'isolation: hyperv' 'storage_opt: {size: 1G}' 'pid: bogus' 'ipc: bogus' 'uts: private' 'extra_hosts: ["a:bogus"]' 'dns: bogus' 'cpus: 0.001' 'cpu_shares: 1' 'platform: linux/s390x' 'cap_add: [CAP_ALL]' 'security_opt: ["label"]' 'sysctls: {kernel.hostname: x}' 'healthcheck: {test: "true", interval: 1us}' 'runtime: nosuch' 'security_opt: ["seccomp:absent.json"]' 'cap_add: [NO_SUCH]' 'devices: ["/dev/absent"]' 'credential_spec: {file: x.json}'; do
+  for attribute in 'isolation: hyperv' 'storage_opt: {size: 1G}' 'pid: bogus' 'ipc: bogus' 'uts: private' 'extra_hosts: ["a:bogus"]' 'dns: bogus' 'cpus: 0.001' 'cpu_shares: 1' 'platform: linux/s390x' 'cap_add: [CAP_ALL]' 'security_opt: ["label"]' 'sysctls: {kernel.hostname: x}' 'healthcheck: {test: "true", interval: 1us}' 'runtime: nosuch' 'security_opt: ["seccomp:absent.json"]' 'cap_add: [NO_SUCH]' 'devices: ["/dev/absent"]' 'credential_spec: {file: x.json}'; do
     yaml <<<"services: {a: {image: '@IMAGE@', command: 'true', $attribute}}"
     run compose up -d
     [[ $status -ne 0 && $output == *"compose.yaml:1:"* ]] || { echo "taken: $attribute: $output"; false; }

@@ -13,7 +13,10 @@ services:
   all: {image: "@IMAGE@", init: true, command: sleep 100000, privileged: true}
 Y
   compose up -d
-  for s in plain strict named; do is "$(label $s)" "compose-default (enforce) compose-default (enforce) "; done
+  # docker-default is Docker's own where one has run, ours elsewhere.
+  local theirs=compose-default; grep -q '^docker-default ' /sys/kernel/security/apparmor/profiles && theirs=docker-default
+  is "$(label named)" "$theirs (enforce) $theirs (enforce) "
+  for s in plain strict; do is "$(label $s)" "compose-default (enforce) compose-default (enforce) "; done
   for s in open all; do is "$(label $s)" "unconfined unconfined "; done
   has "$(compose exec -T --privileged plain cat /proc/self/attr/current)" "compose-default (enforce)"
   compose stop plain

@@ -1,6 +1,6 @@
 load lib
 setup() { project limits; }
-teardown() { compose down -v -t 0 >/dev/null 2>&1; }
+teardown() { cd /root/limits; compose down -v -t 0; }
 
 @test "every limit is in the files of control groups v2" {
   yaml <<'Y'
@@ -65,7 +65,7 @@ Y
 
 @test "devices: only those that were given, and as they were given" {
   yaml <<'Y'
-services: {a: {image: "@IMAGE@", init: true, command: sleep 100000, devices: ["/dev/vda:/dev/vda:r"], device_cgroup_rules: ["c 1:11 r"]}}
+services: {a: {image: "@IMAGE@", init: true, command: sleep 100000, devices: ["/dev/vda:/dev/vda:r"], device_cgroup_rules: ["c 1:11 r"], cap_add: [SYSLOG]}}
 Y
   compose up -d
   compose exec -T a sh -c 'dd if=/dev/vda of=/dev/null bs=4096 count=1 && echo x >/dev/null && head -c 4 /dev/urandom >/dev/null && mknod /tmp/k c 1 11 && : </tmp/k'

@@ -161,7 +161,6 @@ TEST(Plan, MistakesAreErrorsBeforeAnythingStarts) {
         {"sysctl \"vm.swappiness\" is not in a separate kernel namespace", [](ContainerSpec& s) { s.sysctls = {{"vm.swappiness", "1"}}; }},
         {"sysctl \"net/../../vm/swappiness\" is not a name", [](ContainerSpec& s) { s.sysctls = {{"net/../../vm/swappiness", "1"}}; }},
         {"invalid value 1001, range for oom score adj is [-1000, 1000]", [](ContainerSpec& s) { s.oom_score_adj = 1001; }},
-        {"userns_mode \"private\": only \"host\" is there; remapped user namespaces are not", [](ContainerSpec& s) { s.userns_mode = "private"; }},
         {"invalid tmpfs option [\"nosuch\"] for \"/t\"", [](ContainerSpec& s) { s.tmpfs = {{"/t", "nosuch"}}; }},
         {"unknown or invalid runtime name: runsc (this engine starts containers with its own runtime only)", [](ContainerSpec& s) { s.runtime = "runsc"; }},
         {"invalid mount: destination can't be '/'", [](ContainerSpec& s) { s.tmpfs = {{"/a/..", ""}}; }},
