@@ -17,9 +17,9 @@ Result<int> EngineImpl::exec(const std::string& id, const ExecOptions& options) 
     auto container = TRY(running_container(id));
     if (container.state.status == ContainerStatus::paused)
         return base::fail(base::Code::conflict, "Container " + container.spec.name + " is paused, unpause the container before exec");
-    TRY_VOID(oci::check_exec(container.spec.runtime));
     auto config = TRY(image_config(container));
-    return runtime::exec_process(container, config, options, paths().seccomp_cache());
+    const std::string folder = paths().container_run(container.id) + "/oci";
+    return runtime::exec_process(container, config, options, paths().seccomp_cache(), [&](const runtime::ExecInput& input) { return oci::exec_start(input, folder); });
 }
 
 Result<AttachResult> EngineImpl::attach(const std::string& id, const AttachOptions& options) {

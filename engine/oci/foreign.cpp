@@ -5,6 +5,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,6 +23,7 @@
 #include "oci/spec.h"
 #include "runtime/exec.h"
 #include "runtime/mount_source.h"
+#include "runtime/terminal.h"
 
 namespace engine::oci {
 namespace json = boost::json;
@@ -35,24 +38,35 @@ struct Attach {
     std::string place;
 };
 
-/// Runs the runtime; a failure is what it wrote to its log last. `trees` are mounted in a mount namespace of its own before.
-base::Status call_runtime(const ForeignRuntime& runtime, const std::string& folder, std::vector<std::string> words, const std::vector<Attach>& trees, const StreamSet& stdio) {
-    std::string log = folder + "/log.json";
-    ::unlink(log.c_str());
+/// The command line of a verb; `log` gets its messages as JSON.
+std::vector<std::string> runtime_argv(const ForeignRuntime& runtime, const std::string& folder, const std::string& log, const std::vector<std::string>& words) {
     std::vector<std::string> argv{runtime.path};
-    for (const std::string& word : runtime.arguments) argv.push_back(word);
-    for (const char* word : {"--root", "", "--log", "", "--log-format", "json"}) argv.emplace_back(word);
-    argv[argv.size() - 5] = folder + "/state";
-    argv[argv.size() - 3] = log;
-    std::string verb = words[0];
+    argv.insert(argv.end(), runtime.arguments.begin(), runtime.arguments.end());
+    argv.insert(argv.end(), {"--root", folder + "/state", "--log", log, "--log-format", "json"});
     argv.insert(argv.end(), words.begin(), words.end());
+    return argv;
+}
+
+struct Spawn {
+    std::vector<std::string> argv;
+    StreamSet stdio;              ///< -1: /dev/null
+    std::vector<Attach> trees{};  ///< mounted in a mount namespace of its own before
+    int extra = -1;               ///< becomes fd 3
+    bool session = false;         ///< leads one, with its standard input as the terminal if that is one
+};
+
+/// A child that executes the runtime. Exit status 124, 125: a tree was not mounted; 126: not executed.
+Result<pid_t> spawn_runtime(const ForeignRuntime& runtime, Spawn& job) {
     std::vector<char*> pointers;
-    for (std::string& word : argv) pointers.push_back(word.data());
+    for (std::string& word : job.argv) pointers.push_back(word.data());
     pointers.push_back(nullptr);
     std::string path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     char* environment[] = {path.data(), nullptr};
     base::UniqueFd null = TRY(base::open_at(AT_FDCWD, "/dev/null", O_RDWR));
-    int streams[3] = {stdio.in >= 0 ? stdio.in : null.get(), stdio.out >= 0 ? stdio.out : null.get(), stdio.err >= 0 ? stdio.err : null.get()};
+    int streams[4] = {job.stdio.in, job.stdio.out, job.stdio.err, job.extra};
+    for (int i = 0; i < 3; ++i)
+        if (streams[i] < 0) streams[i] = null.get();
+    const int count = job.extra >= 0 ? 4 : 3;
 
     sigset_t all, before;
     sigfillset(&all);
@@ -60,15 +74,19 @@ base::Status call_runtime(const ForeignRuntime& runtime, const std::string& fold
     pid_t pid = ::fork();
     if (pid == 0) {
         // Beside threads: system calls only from here on.
-        if (!trees.empty()) {
+        if (!job.trees.empty()) {
             if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) ::_exit(124);
-            for (const Attach& tree : trees)
+            for (const Attach& tree : job.trees)
                 if (::move_mount(tree.tree, "", AT_FDCWD, tree.place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) ::_exit(125);
         }
-        for (int i = 0; i < 3; ++i)
-            if (streams[i] < 3) streams[i] = ::fcntl(streams[i], F_DUPFD_CLOEXEC, 3);
-        for (int i = 0; i < 3; ++i) ::dup2(streams[i], i);
-        ::close_range(3, ~0U, 0);
+        for (int i = 0; i < count; ++i)
+            if (streams[i] < count) streams[i] = ::fcntl(streams[i], F_DUPFD_CLOEXEC, count);
+        for (int i = 0; i < count; ++i) ::dup2(streams[i], i);
+        ::close_range(static_cast<unsigned>(count), ~0U, 0);
+        if (job.session) {
+            ::setsid();
+            (void)::ioctl(0, TIOCSCTTY, 0);
+        }
         sigset_t none;
         sigemptyset(&none);
         for (int number = 1; number < 65; ++number) ::signal(number, SIG_DFL);
@@ -79,6 +97,16 @@ base::Status call_runtime(const ForeignRuntime& runtime, const std::string& fold
     int error = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) return base::fail_errno("start " + runtime.name, error);
+    return pid;
+}
+
+/// Runs the runtime; a failure is what it wrote to its log last.
+base::Status call_runtime(const ForeignRuntime& runtime, const std::string& folder, const std::vector<std::string>& words, const std::vector<Attach>& trees, const StreamSet& stdio) {
+    const std::string log = folder + "/log.json";
+    ::unlink(log.c_str());
+    const std::string& verb = words[0];
+    Spawn job{.argv = runtime_argv(runtime, folder, log, words), .stdio = stdio, .trees = trees};
+    const pid_t pid = TRY(spawn_runtime(runtime, job));
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
@@ -145,13 +173,6 @@ bool is_sandbox(const std::string& path) {
     return file.starts_with("runsc") || file.starts_with("kata");
 }
 }  // namespace
-
-base::Status check_exec(const std::string& runtime) {
-    auto found = TRY(find_runtime(runtime));
-    if (!found || !found->sandbox) return {};
-    return base::fail(Code::unsupported, "exec in a container of the runtime " + base::quote(runtime) +
-                                             " is not supported: it runs in a sandbox of its own, which joining namespaces does not reach");
-}
 
 Result<std::optional<ForeignRuntime>> find_runtime(const std::string& name) {
     if (name.empty() || name == "compose" || name == "io.containerd.runc.v2") return std::optional<ForeignRuntime>();
@@ -229,6 +250,58 @@ Result<ForeignContainer> foreign_create(const ForeignRuntime& runtime, runtime::
 
 base::Status foreign_start(const ForeignRuntime& runtime, const std::string& id, const std::string& folder) {
     return call_runtime(runtime, folder, {"start", id}, {}, {});
+}
+
+namespace {
+/// `process` of the specification for an exec: the container's own with what is asked for in its place.
+Result<json::object> exec_process_of(const runtime::ExecInput& input, const std::string& folder) {
+    json::object config = TRY(parse_object(TRY(base::read_file(folder + "/bundle/config.json", 16u << 20)), "config.json"));
+    JsonReader reader("config.json");
+    json::object process = reader.object(config, "process", "");
+    process["args"] = json::value_from(input.argv);
+    std::vector<std::string> env = runtime::merge_env(reader.texts(process, "env", "process"), input.env);
+    if (input.tty && !runtime::env_value(env, "TERM")) env.emplace_back("TERM=xterm");
+    process["env"] = json::value_from(env);
+    process["terminal"] = input.tty;
+    if (!input.working_dir.empty()) process["cwd"] = input.working_dir;
+    if (!input.user.empty()) {
+        // The passwd file is in the sandbox.
+        if (input.user.find_first_not_of("0123456789:") != std::string::npos)
+            return base::fail(Code::unsupported, "exec in a sandbox as " + base::quote(input.user) + ": names are not looked up there, give numbers (UID or UID:GID)");
+        runtime::Identity identity = TRY(runtime::find_user(input.user, {}, "", ""));
+        process["user"] = json::object{{"uid", identity.uid}, {"gid", identity.gid}};
+    }
+    if (reader.failed()) return reader.take_error();
+    return process;
+}
+
+Result<runtime::ExecProcess> sandbox_exec(const ForeignRuntime& runtime, const runtime::ExecInput& input, const std::string& folder) {
+    if (input.privileged) return base::fail(Code::unsupported, "exec --privileged in a sandbox (runtime " + base::quote(runtime.name) + ") is not supported");
+    const std::string text = json::serialize(TRY(exec_process_of(input, folder)));
+    base::UniqueFd file(::memfd_create("process", MFD_CLOEXEC));
+    if (!file) return base::fail_errno("memfd_create");
+    TRY_VOID(base::write_all(file.get(), text));
+    Spawn job{.argv = runtime_argv(runtime, folder, "/dev/null", {"exec", "--process", "/proc/self/fd/3", input.container->id}),
+              .stdio = input.stdio,
+              .extra = file.get(),
+              .session = true};
+    runtime::ExecProcess out;
+    runtime::Pty pty;
+    if (input.tty) {
+        // The runtime's own copying is between this terminal and the one inside.
+        pty = TRY(runtime::open_pty());
+        runtime::copy_window_size(input.window_of, pty.master.get());
+        job.stdio = {pty.slave.get(), pty.slave.get(), pty.slave.get()};
+        out.terminal = std::move(pty.master);
+    }
+    out.process = TRY(base::PidFd::open(TRY(spawn_runtime(runtime, job))));
+    return out;
+}
+}  // namespace
+
+Result<runtime::ExecProcess> exec_start(const runtime::ExecInput& input, const std::string& folder) {
+    auto runtime = TRY(find_runtime(input.container->spec.runtime));
+    return runtime && runtime->sandbox ? sandbox_exec(*runtime, input, folder) : runtime::exec_start(input);
 }
 
 void foreign_delete(const std::string& id, const std::string& folder) {

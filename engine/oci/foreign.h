@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/fd.h"
+#include "runtime/exec.h"
 #include "runtime/launch.h"
 #include "runtime/resolve.h"
 
@@ -18,14 +19,16 @@ namespace engine::oci {
 struct ForeignRuntime {
     std::string name, path;
     std::vector<std::string> arguments;  ///< before the verb
-    bool sandbox = false;                ///< its processes are not where its first process is: exec cannot reach them
+    bool sandbox = false;                ///< its processes are not where its first process is: joining namespaces does not lead there
 };
 /// nullopt: our own ("", "compose", "io.containerd.runc.v2", and "runc" where none is installed). Others are runc, crun, runsc and
 /// youki in the usual folders, and those of /etc/compose/runtimes.json: {"NAME": {"path": "…", "runtimeArgs": […], "sandbox": true}}.
 /// unsupported: `unknown or invalid runtime name: x`. invalid: the registry's file.
 base::Result<std::optional<ForeignRuntime>> find_runtime(const std::string& name);
-/// unsupported when a process cannot be brought into containers of this runtime by joining their namespaces (runsc, kata).
-base::Status check_exec(const std::string& runtime);
+/// runtime::exec_start for a container of any runtime. Where the program runs in a sandbox (runsc, kata) it is the runtime's own `exec`,
+/// a child that copies streams and ends with the process's code; then names of users and `privileged` are unsupported. `folder`: as
+/// foreign_create's.
+base::Result<runtime::ExecProcess> exec_start(const runtime::ExecInput& input, const std::string& folder);
 
 /// config.json for a container. `places`: where in the runtime's sight each of input.mounts is (tmpfs mounts have none).
 struct BundleInput {

@@ -129,7 +129,8 @@ Result<ExecProcess> exec_start(const ExecInput& input) {
     return out;
 }
 
-Result<int> exec_process(const ContainerInfo& container, const ImageConfig& image, const ExecOptions& options, const std::string& cache_dir) {
+Result<int> exec_process(const ContainerInfo& container, const ImageConfig& image, const ExecOptions& options, const std::string& cache_dir,
+                         const std::function<Result<ExecProcess>(const ExecInput&)>& start) {
     ExecInput input;
     input.container = &container;
     input.image = &image;
@@ -144,7 +145,7 @@ Result<int> exec_process(const ContainerInfo& container, const ImageConfig& imag
     if (options.detach) {
         // A terminal without a person: its master must outlive us, so there is none.
         input.tty = false;
-        (void)TRY(exec_start(input));
+        (void)TRY(start(input));
         return 0;
     }
     if (!options.detach_keys.empty()) (void)TRY(DetachKeys::parse(options.detach_keys));
@@ -159,7 +160,7 @@ Result<int> exec_process(const ContainerInfo& container, const ImageConfig& imag
     base::PidFd process;
     if (options.tty) {
         input.window_of = ::isatty(local.out) ? local.out : local.in;
-        ExecProcess started = TRY(exec_start(input));
+        ExecProcess started = TRY(start(input));
         process = std::move(started.process);
         to = std::move(started.terminal);
         job.remote_in = job.remote_out = to.get();
@@ -173,7 +174,7 @@ Result<int> exec_process(const ContainerInfo& container, const ImageConfig& imag
             (i == 0 ? to : i == 1 ? from : from_error).reset(ends[i][i == 0 ? 1 : 0]);
         }
         input.stdio = {theirs[0].get(), theirs[1].get(), theirs[2].get()};
-        ExecProcess started = TRY(exec_start(input));
+        ExecProcess started = TRY(start(input));
         process = std::move(started.process);
         job.remote_in = to.get();
         job.remote_out = from.get();

@@ -1,6 +1,7 @@
 #pragma once
 // Another process in a running container: `exec`, hooks and health probes. Same capabilities, filter, limits and control
 // group as the container's own process (Docker's rules).
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,8 +41,9 @@ base::Result<int> wait_exit(const base::PidFd& process);
 
 /// The whole of `compose exec`: starts, copies streams (raw mode, window size and detach keys with tty; half-close without),
 /// waits. The exit code, 0 when detached (options.detach or keys).
+/// `start`: how the process comes into the container.
 base::Result<int> exec_process(const ContainerInfo& container, const ImageConfig& image, const ExecOptions& options,
-                               const std::string& cache_dir = {});
+                               const std::string& cache_dir = {}, const std::function<base::Result<ExecProcess>(const ExecInput&)>& start = exec_start);
 
 /// Field 22 of /proc/PID/stat, which tells a reused pid; 0 when there is no such process.
 uint64_t process_start_time(pid_t pid);

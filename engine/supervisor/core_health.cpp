@@ -110,10 +110,7 @@ void Core::begin_probe(const std::string& id) {
         input.argv = job->argv;
         input.stdio = {-1, job->out.get(), job->out.get()};
         input.cache_dir = paths_.root + "/cache/seccomp";
-        if (auto possible = oci::check_exec(job->info.spec.runtime); !possible)
-            job->process = std::move(possible.error());
-        else
-            job->process = runtime::exec_start(input);
+        job->process = oci::exec_start(input, paths_.container_run(id) + "/oci");
         job->out.reset();
         loop_->post([this, id, job, probe, timeout] {
             busy_--;

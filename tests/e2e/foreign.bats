@@ -54,7 +54,7 @@ Y
   has "$output" "unknown or invalid runtime name: sandbox9"
 }
 
-@test "runtimes.json: path and arguments of a runtime by name; a sandbox is not entered by exec; what is no runtime is named" {
+@test "runtimes.json: path and arguments of a runtime by name; exec in a sandbox is the runtime's own; what is no runtime is named" {
   needs_runc
   [[ -e /etc/compose/runtimes.json ]] && skip "this machine has runtimes of its own"
   mkdir -p /etc/compose
@@ -85,11 +85,17 @@ Y
   compose stop a
   deleted() { grep -q -- "--log-format json delete --force " "$BATS_TEST_TMPDIR/calls"; }
   wait_for 30 deleted
-  run compose exec -T b true
-  [[ $status -ne 0 ]]
-  has "$output" 'exec in a container of the runtime "box" is not supported'
-  unhealthy() { [[ $(state b Health) == unhealthy ]]; }
-  wait_for 30 unhealthy
+  healthy() { [[ $(state b Health) == healthy ]]; }
+  wait_for 30 healthy
+  run -3 compose exec -T -u 12:34 -w /tmp -e A=b b sh -c 'id -u; id -g; pwd; echo $A; echo told >&2; exit 3'
+  is "$(sort <<<"$output")" "$(printf '%s\n' 12 34 /tmp b told | sort)"
+  is "$(echo through | compose exec -T b cat)" through
+  run -0 timeout 90 "$BATS_TEST_DIRNAME/terminal" 33 101 "$PROGRAM" exec b sh -c 'tty; stty size' </dev/null
+  has "$output" /dev/pts/
+  has "$output" "33 101"
+  run -1 compose exec -T -u root b true
+  has "$output" "give numbers"
+  grep -q -- "--log-format json exec --process /proc/self/fd/3 " "$BATS_TEST_TMPDIR/calls"
   for name in gone odd relative; do
     yaml <<<"services: {c: {image: '@IMAGE@', runtime: $name, command: 'true'}}"
     run -1 compose up -d --remove-orphans
