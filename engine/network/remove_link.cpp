@@ -10,19 +10,10 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 
 namespace engine::network {
 namespace {
-
-/// The child of an earlier removal; it is reaped when it has ended by the next one.
-std::atomic<pid_t> earlier{0};
-
-void reap_earlier() {
-    pid_t child = earlier;
-    if (child > 0 && ::waitpid(child, nullptr, WNOHANG) != 0) earlier.compare_exchange_strong(child, 0);
-}
 
 /// The kernel's answer to RTM_DELLINK as an errno. System calls only: it is called beside threads, after fork.
 int delete_link(int netlink, int index) {
@@ -67,18 +58,24 @@ base::Status answer_of(int error, const std::string& name) {
 }  // namespace
 
 base::Status remove_link(const Netlink& netlink, int index, const std::string& name, int socket) {
-    reap_earlier();
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) return answer_of(delete_link(netlink.fd(), index), name);
     base::UniqueFd answers(ends[0]), report(ends[1]);
+    // A grandchild: nobody has to wait for it.
     const pid_t child = ::fork();
     if (child == 0) {
         ::setsid();  // a Ctrl-C is not meant for it
+        const pid_t grandchild = ::fork();
+        if (grandchild != 0) ::_exit(grandchild < 0 ? 1 : 0);
         sit_out(netlink.fd(), index, socket, report.get());
     }
-    if (child < 0) return answer_of(delete_link(netlink.fd(), index), name);
-    earlier = child;
     report.reset();
+    int status = 0;
+    pid_t ended = child;
+    if (child > 0)
+        do ended = ::waitpid(child, &status, 0);
+        while (ended < 0 && errno == EINTR);
+    if (ended < 0 || status != 0) return answer_of(delete_link(netlink.fd(), index), name);
     // The kernel tells of the end of a link only when all of it is over: short naps that grow.
     for (long nap = 100'000; netlink.index(name) == index; nap = std::min(nap * 2, 5'000'000L)) {
         pollfd state{answers.get(), POLLIN, 0};

@@ -483,10 +483,13 @@ void guardian_main(GuardianArguments arguments) {
         ::setsid();
         pid_t child = ::fork();
         if (child != 0) {
-            // The move takes its time, and no container runs before the supervisor has made its own (Starter::run).
-            (void)::syscall(SYS_close_range, 3, ~0u, 0);
-            (void)!::chdir("/");
-            if (child > 0) runtime::enter_own_cgroup(child);
+            // The move takes its time, and nobody need wait for it: no container runs before the supervisor has made its own (Starter::run).
+            if (child > 0 && ::fork() == 0) {
+                (void)::syscall(SYS_close_range, 3, ~0u, 0);
+                (void)!::chdir("/");
+                runtime::enter_own_cgroup(child);
+                ::_exit(0);
+            }
             ::_exit(child < 0 ? 1 : 0);
         }
         ::setsid();

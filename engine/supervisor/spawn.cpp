@@ -34,12 +34,13 @@ bool entered = false;
 
 constexpr int kReadyFd = 3, kLockFd = 4;
 
-/// The process that a guardian was forked from: it goes soon, and nothing waits for it.
+/// The process that a guardian was forked from: it goes as soon as it runs, so nothing waits for it until the guardian is needed.
 std::atomic<pid_t> leaving{0};
 
 void reap_leaving() {
-    pid_t child = leaving;
-    if (child > 0 && ::waitpid(child, nullptr, WNOHANG) != 0) leaving.compare_exchange_strong(child, 0);
+    const pid_t child = leaving.exchange(0);
+    while (child > 0 && ::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
 }
 
 }  // namespace
