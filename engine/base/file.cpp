@@ -158,9 +158,10 @@ Status remove_below(int parent, const char* name, int depth) {
 
 Status remove_tree(const std::string& path) { return remove_below(AT_FDCWD, path.c_str(), 0).context("remove \"" + path + "\""); }
 
-Result<std::vector<std::string>> list_dir(const std::string& path) {
-    DIR* dir = ::opendir(path.c_str());
-    if (!dir) return fail_errno("read folder \"" + path + "\"");
+namespace {
+/// Takes the folder; nullptr: nothing, the caller tells errno.
+std::optional<std::vector<std::string>> names_of(DIR* dir) {
+    if (!dir) return std::nullopt;
     std::vector<std::string> names;
     while (dirent* entry = ::readdir(dir)) {
         std::string_view name = entry->d_name;
@@ -169,6 +170,22 @@ Result<std::vector<std::string>> list_dir(const std::string& path) {
     ::closedir(dir);
     std::sort(names.begin(), names.end());
     return names;
+}
+}  // namespace
+
+Result<std::vector<std::string>> list_dir(const std::string& path) {
+    auto names = names_of(::opendir(path.c_str()));
+    if (!names) return fail_errno("read folder \"" + path + "\"");
+    return std::move(*names);
+}
+
+Result<std::vector<std::string>> list_dir(int folder) {
+    UniqueFd copy(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR* dir = copy ? ::fdopendir(copy.get()) : nullptr;
+    if (dir) (void)copy.release();
+    auto names = names_of(dir);
+    if (!names) return fail_errno("read folder");
+    return std::move(*names);
 }
 
 bool exists(const std::string& path) { return ::faccessat(AT_FDCWD, path.c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0; }

@@ -37,6 +37,7 @@ Status make_dirs(const std::string& path, unsigned mode = 0755);
 Status remove_tree(const std::string& path);
 /// Names in a folder, sorted; without . and ..
 Result<std::vector<std::string>> list_dir(const std::string& path);
+Result<std::vector<std::string>> list_dir(int folder);
 bool exists(const std::string& path);
 
 /// A file lock (OFD lock on the whole file) held until destruction.

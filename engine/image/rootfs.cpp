@@ -1,6 +1,5 @@
 #include "image/rootfs.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
@@ -201,20 +200,6 @@ bool is_opaque(int folder) {
            (::fgetxattr(folder, "user.overlay.opaque", &value, 1) == 1 && value == 'y');
 }
 
-Result<std::vector<std::string>> names_in(int folder) {
-    int copy = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR* dir = copy < 0 ? nullptr : ::fdopendir(copy);
-    if (!dir) return fail_errno("read folder");
-    std::vector<std::string> names;
-    while (dirent* entry = ::readdir(dir)) {
-        std::string_view name = entry->d_name;
-        if (name != "." && name != "..") names.emplace_back(name);
-    }
-    ::closedir(dir);
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
 struct Differ {
     int lower;
     std::vector<std::string> lines;
@@ -223,7 +208,7 @@ struct Differ {
         return base::open_in_root(lower, path, O_PATH | O_NOFOLLOW).has_value();
     }
     Status walk(int folder, const std::string& path) {
-        std::vector<std::string> names = TRY(names_in(folder));
+        std::vector<std::string> names = TRY(base::list_dir(folder));
         for (const std::string& name : names) {
             std::string here = path + "/" + name;
             struct stat status {};
@@ -247,8 +232,8 @@ struct Differ {
     Status hidden(int folder, const std::string& path) {
         auto old = base::open_in_root(lower, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!old) return {};
-        std::vector<std::string> kept = TRY(names_in(folder));
-        for (const std::string& name : TRY(names_in(old->get())))
+        std::vector<std::string> kept = TRY(base::list_dir(folder));
+        for (const std::string& name : TRY(base::list_dir(old->get())))
             if (!std::binary_search(kept.begin(), kept.end(), name)) lines.push_back("D " + path + "/" + name);
         return {};
     }

@@ -106,6 +106,7 @@ private:
     };
     base::Result<std::shared_ptr<const ImageParts>> image(const std::string& id);
     base::Result<image::ImageStore*> images();
+    base::Result<network::AttachRequest> attach_request(const ContainerInfo& container, const Endpoint& endpoint);
     base::Result<std::vector<network::AttachRequest>> attach_requests(const ContainerInfo& container);
     void set_up_networks(std::vector<StartItem*>& items);
     base::Status reserve_ports(StartItem& item);

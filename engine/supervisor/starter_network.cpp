@@ -55,18 +55,20 @@ std::string host_resolv_conf() {
 
 }  // namespace
 
+Result<network::AttachRequest> Starter::attach_request(const ContainerInfo& container, const Endpoint& endpoint) {
+    network::AttachRequest request;
+    request.network = TRY(store_.network(endpoint.network));
+    request.wanted = TRY(store_.lease_address(request.network, container.id, endpoint));
+    if (request.wanted.mac.empty()) request.wanted.mac = endpoint.mac;
+    if (request.wanted.interface_name.empty()) request.wanted.interface_name = endpoint.interface_name;
+    request.gateway_priority = endpoint.gateway_priority;
+    request.link_local_ips = endpoint.link_local_ips;
+    return request;
+}
+
 Result<std::vector<network::AttachRequest>> Starter::attach_requests(const ContainerInfo& container) {
     std::vector<network::AttachRequest> requests;
-    for (const auto& endpoint : in_order(container.spec.endpoints)) {
-        network::AttachRequest request;
-        request.network = TRY(store_.network(endpoint.network));
-        request.wanted = TRY(store_.lease_address(request.network, container.id, endpoint));
-        if (request.wanted.mac.empty()) request.wanted.mac = endpoint.mac;
-        if (request.wanted.interface_name.empty()) request.wanted.interface_name = endpoint.interface_name;
-        request.gateway_priority = endpoint.gateway_priority;
-        request.link_local_ips = endpoint.link_local_ips;
-        requests.push_back(std::move(request));
-    }
+    for (const auto& endpoint : in_order(container.spec.endpoints)) requests.push_back(TRY(attach_request(container, endpoint)));
     return requests;
 }
 
@@ -255,13 +257,7 @@ Result<EndpointState> Starter::connect(ContainerInfo& container, const Endpoint&
     for (const auto& there : container.endpoints)
         if (there.network == endpoint.network)
             return fail(Code::conflict, "endpoint with name " + container.spec.name + " already exists in network " + endpoint.network);
-    network::AttachRequest request;
-    request.network = TRY(store_.network(endpoint.network));
-    request.wanted = TRY(store_.lease_address(request.network, container.id, endpoint));
-    if (request.wanted.mac.empty()) request.wanted.mac = endpoint.mac;
-    if (request.wanted.interface_name.empty()) request.wanted.interface_name = endpoint.interface_name;
-    request.gateway_priority = endpoint.gateway_priority;
-    request.link_local_ips = endpoint.link_local_ips;
+    network::AttachRequest request = TRY(attach_request(container, endpoint));
     auto netns = TRY(network::open_netns(paths_.netns(container.id)));
     auto attached = TRY(network::attach(netns.get(), {request}, services_.table()));
     if (attached.empty()) return fail(Code::internal, "attach to network " + endpoint.network + ": no endpoint");
