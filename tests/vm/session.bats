@@ -1,6 +1,9 @@
 load lib
 setup() { project session; yaml <<<'services: {a: {image: "@IMAGE@", init: true, command: sleep 100000}}'; }
-teardown() { compose down -v -t 0 >/dev/null 2>&1; }
+teardown() {
+  compose down -v -t 0 >/dev/null 2>&1
+  pkill -x -f "sleep 1000" || true  # what held the terminal open: bats would wait for it
+}
 
 @test "containers outlive the scope that began them" {
   systemd-run --quiet --scope --unit=begins sh -c 'echo up >/tmp/scope.begins; /usr/local/bin/compose up -d; exec sleep 1000' 3>&- >/dev/null 2>&1 &
